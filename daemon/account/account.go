@@ -1,0 +1,104 @@
+package account
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Account is one person's mail on its way here.
+type Account struct {
+	ID      int64
+	Domain  string // canonical name of its domain
+	Address Address
+	State   State
+	Paused  bool   // an admin stopped it; no pass starts
+	Stuck   string // why no pass can succeed until an operator acts; empty when nothing is wrong
+	Hint    string // the next command for that operator
+	// SourceUser is the login name at the source; equal to Address unless the import said otherwise.
+	SourceUser string
+	// PasswordHash is what its owner's password was proven with here, "{SCHEME}…"; empty before the first login.
+	PasswordHash string
+	// SwitchedAt is when the destination became the truth (DESIGN §2): the first login. Zero before it.
+	SwitchedAt time.Time
+	NextPassAt time.Time
+	Priority   int // higher first
+	LastPassAt time.Time
+	// LastNewAt is when a pass last found a message at the source that it had not seen before.
+	LastNewAt time.Time
+	CreatedAt time.Time
+}
+
+// Switched tells whether the owner has logged in here, so that nothing done here is undone any more.
+func (a Account) Switched() bool { return !a.SwitchedAt.IsZero() }
+
+// Domain is the mail domain that is being moved.
+type Domain struct {
+	ID     int64
+	Name   string
+	State  DomainState
+	Source Source
+	// Accounts says who may join by a first login: "listed" takes only imported addresses, "any" every address of
+	// the domain whose password the source accepts.
+	Accounts AccountsPolicy
+	// MXHosts are the host names that the MX shall point to after the cutover: this server.
+	MXHosts []string
+	// OutgoingAddresses are the IP addresses from which this server sends the domain's mail; SPF is evaluated for them.
+	OutgoingAddresses []netip.Addr
+	CreatedAt         time.Time
+	ClosedAt          time.Time
+}
+
+// AccountsPolicy says who may join a domain by a first login.
+type AccountsPolicy string
+
+// The two policies.
+const (
+	AccountsListed AccountsPolicy = "listed"
+	AccountsAny    AccountsPolicy = "any"
+)
+
+// TLSMode is how a connection to a source is protected.
+type TLSMode string
+
+// The ways to protect a connection. There is no opportunistic mode: a stripped STARTTLS is an error.
+const (
+	TLSImplicit TLSMode = "implicit" // RFC 8314, port 993
+	TLSStartTLS TLSMode = "starttls" // RFC 9051 §6.2.1, mandatory once chosen
+	TLSNone     TLSMode = "none"     // passwords travel in clear: loopback and laboratories only
+)
+
+// Source is an old server that is read over IMAP and never changed (L5). Set by an operator, never derived from DNS.
+type Source struct {
+	Host       string  `json:"host"`
+	Port       int     `json:"port"`
+	TLS        TLSMode `json:"tls"`
+	CAFile     string  `json:"ca_file,omitempty"`     // PEM file that replaces the system's certificate authorities
+	ServerName string  `json:"server_name,omitempty"` // the name the certificate must carry, when it is not Host
+}
+
+// HostPort is the form that net.Dial takes.
+func (s Source) HostPort() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// CertificateName is the name that the source's certificate must carry.
+func (s Source) CertificateName() string {
+	if s.ServerName != "" {
+		return s.ServerName
+	}
+	return s.Host
+}
+
+// Check returns what is wrong with a source before anybody connects to it.
+func (s Source) Check() error {
+	switch {
+	case s.Host == "":
+		return fmt.Errorf("checking source: no host given")
+	case s.Port < 1 || s.Port > 65535:
+		return fmt.Errorf("checking source %q: port %d is not between 1 and 65535", s.Host, s.Port)
+	case s.TLS != TLSImplicit && s.TLS != TLSStartTLS && s.TLS != TLSNone:
+		return fmt.Errorf("checking source %q: tls %q is not implicit, starttls or none", s.Host, s.TLS)
+	}
+	return nil
+}

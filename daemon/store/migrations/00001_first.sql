@@ -1,0 +1,132 @@
+-- +goose Up
+-- One owning package per table; it is named at each one. Times are Unix milliseconds, UTC.
+
+-- owner: daemon/store
+CREATE TABLE domain (
+    domain_id       INTEGER PRIMARY KEY,
+    name            TEXT    NOT NULL UNIQUE,
+    state           TEXT    NOT NULL CHECK (state IN ('open', 'cutover', 'draining', 'closed')),
+    source_json     TEXT    NOT NULL,               -- account.Source
+    accounts_policy TEXT    NOT NULL CHECK (accounts_policy IN ('listed', 'any')),
+    mx_hosts        TEXT    NOT NULL,               -- separated by one space
+    outgoing        TEXT    NOT NULL,               -- IP addresses, separated by one space
+    cutover_json    TEXT    NOT NULL DEFAULT '{}',  -- cutover.Memory
+    report_json     TEXT    NOT NULL DEFAULT '',    -- finalize.Report, once the domain is closed
+    created_at_ms   BIGINT  NOT NULL,
+    closed_at_ms    BIGINT  NOT NULL DEFAULT 0
+);
+
+-- owner: daemon/store; the lease columns: daemon/schedule. The row is the queue.
+CREATE TABLE account (
+    account_id     INTEGER PRIMARY KEY,
+    domain_id      BIGINT  NOT NULL REFERENCES domain (domain_id),
+    address        TEXT    NOT NULL UNIQUE,
+    state          TEXT    NOT NULL CHECK (state IN ('listed', 'joined', 'copying', 'following', 'closing', 'done')),
+    paused         BIGINT  NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+    stuck          TEXT    NOT NULL DEFAULT '',
+    hint           TEXT    NOT NULL DEFAULT '',
+    source_user    TEXT    NOT NULL,
+    password_hash  TEXT    NOT NULL DEFAULT '',
+    switched_at_ms BIGINT  NOT NULL DEFAULT 0,
+    last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass ended
+    last_new_at_ms BIGINT  NOT NULL DEFAULT 0,      -- when a pass last found a new message at the source
+    next_pass_at_ms BIGINT NOT NULL DEFAULT 0,
+    priority       BIGINT  NOT NULL DEFAULT 0,      -- higher first
+    attempt        BIGINT  NOT NULL DEFAULT 0,      -- passes failed in a row
+    lease_owner    TEXT    NOT NULL DEFAULT '',
+    lease_until_ms BIGINT  NOT NULL DEFAULT 0,
+    lease_epoch    BIGINT  NOT NULL DEFAULT 0,      -- fencing token: grows with every claim
+    verified_json  TEXT    NOT NULL DEFAULT '',     -- finalize.AccountReport, once the account is done
+    created_at_ms  BIGINT  NOT NULL
+);
+CREATE INDEX account_due ON account (next_pass_at_ms) WHERE paused = 0 AND stuck = '';
+CREATE INDEX account_domain ON account (domain_id);
+
+-- owner: daemon/store. Sealed (S1) and erased when the account is done.
+CREATE TABLE credential (
+    account_id    BIGINT NOT NULL REFERENCES account (account_id),
+    kind          TEXT   NOT NULL CHECK (kind IN ('password')),
+    sealed        BLOB   NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    PRIMARY KEY (account_id, kind)
+);
+
+-- owner: daemon/ledger. One folder of the source and where it is kept here.
+CREATE TABLE folder (
+    folder_id               INTEGER PRIMARY KEY,
+    account_id              BIGINT NOT NULL REFERENCES account (account_id),
+    source_name             TEXT   NOT NULL,            -- as on the wire
+    source_uidvalidity      BIGINT NOT NULL DEFAULT 0,
+    source_uidnext          BIGINT NOT NULL DEFAULT 0,
+    source_modseq           BIGINT NOT NULL DEFAULT 0,  -- up to which changes have been applied
+    source_messages         BIGINT NOT NULL DEFAULT 0,
+    destination_name        TEXT   NOT NULL,            -- as on the wire
+    destination_uidvalidity BIGINT NOT NULL DEFAULT 0,
+    destination_uidnext     BIGINT NOT NULL DEFAULT 0,
+    destination_modseq      BIGINT NOT NULL DEFAULT 0,
+    destination_messages    BIGINT NOT NULL DEFAULT 0,
+    compared_at_ms          BIGINT NOT NULL DEFAULT 0,  -- last full comparison of both sides
+    problem                 TEXT   NOT NULL DEFAULT '', -- why the last pass could not do this folder
+    UNIQUE (account_id, source_name)
+);
+
+-- owner: daemon/ledger. What is known of every source message: its identity and its fate.
+CREATE TABLE message (
+    folder_id               BIGINT NOT NULL REFERENCES folder (folder_id),
+    source_uidvalidity      BIGINT NOT NULL,
+    source_uid              BIGINT NOT NULL,
+    stage                   TEXT   NOT NULL CHECK (stage IN ('intended', 'confirmed', 'parked')),
+    fate                    TEXT   NOT NULL CHECK (fate IN ('copied', 'delivered', 'deleted', 'skipped', 'refused')),
+    reason                  TEXT   NOT NULL DEFAULT '',  -- of skipped, refused and parked; what was repaired
+    destination_name        TEXT   NOT NULL DEFAULT '',  -- where it was put, when that is not the folder's
+    destination_uidvalidity BIGINT NOT NULL DEFAULT 0,
+    destination_uid         BIGINT NOT NULL DEFAULT 0,   -- 0 while intended; then its lower bound is intent_uidnext
+    intent_uidnext          BIGINT NOT NULL DEFAULT 0,
+    intent_session          TEXT   NOT NULL DEFAULT '',
+    digest                  BLOB   NOT NULL,             -- SHA-256; empty when the body was never read
+    fingerprint             BLOB   NOT NULL,             -- empty when never computed
+    size_octets             BIGINT NOT NULL DEFAULT 0,
+    internal_date_s         BIGINT NOT NULL DEFAULT 0,   -- Unix seconds
+    flags                   TEXT   NOT NULL DEFAULT '',  -- base of the three-way merge: sorted, one space between
+    source_gone             BIGINT NOT NULL DEFAULT 0 CHECK (source_gone IN (0, 1)),
+    PRIMARY KEY (folder_id, source_uidvalidity, source_uid)
+) WITHOUT ROWID;
+CREATE INDEX message_unsettled ON message (folder_id) WHERE stage <> 'confirmed';
+
+-- owner: daemon/milter. What was delivered here directly.
+CREATE TABLE delivery (
+    delivery_id    INTEGER PRIMARY KEY,
+    recipient      TEXT   NOT NULL,                      -- canonical address, before alias expansion
+    fingerprint    BLOB   NOT NULL,
+    queue_id       TEXT   NOT NULL DEFAULT '',
+    received_at_ms BIGINT NOT NULL,
+    -- the source message that was found to be this letter; 0 while none was
+    claimed_folder_id BIGINT NOT NULL DEFAULT 0,
+    claimed_uidvalidity BIGINT NOT NULL DEFAULT 0,
+    claimed_uid    BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX delivery_recipient ON delivery (recipient, fingerprint);
+
+-- owner: daemon/eventlog. State changes, kept for `mailstork log`.
+CREATE TABLE event (
+    event_id   INTEGER PRIMARY KEY,
+    at_ms      BIGINT NOT NULL,
+    event      TEXT   NOT NULL,
+    domain     TEXT   NOT NULL DEFAULT '',
+    account    TEXT   NOT NULL DEFAULT '',
+    state      TEXT   NOT NULL DEFAULT '',
+    folder     TEXT   NOT NULL DEFAULT '',
+    took_ms    BIGINT NOT NULL DEFAULT 0,
+    detail     TEXT   NOT NULL DEFAULT '',
+    err        TEXT   NOT NULL DEFAULT ''
+);
+CREATE INDEX event_account ON event (account, event_id);
+
+-- +goose Down
+DROP TABLE event;
+DROP TABLE delivery;
+DROP TABLE message;
+DROP TABLE folder;
+DROP TABLE credential;
+DROP TABLE account;
+DROP TABLE domain;
