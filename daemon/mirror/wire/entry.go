@@ -1,0 +1,23 @@
+package wire
+
+import "time"
+
+// Entry is what a listing tells of one message. Servers leave items out: a Has
+// field is false then.
+type Entry struct {
+	UID          uint32
+	Flags        []string // NormaliseFlags: system flags in RFC spelling, sorted, no \Recent
+	HasFlags     bool
+	InternalDate time.Time
+	HasDate      bool
+	Size         uint32 // RFC822.SIZE as told; advisory, servers get it wrong
+	HasSize      bool
+	ModSeq       uint64 // 0: not told
+}
+
+// Oddity is something that a server did wrong and that was survived. It is
+// reported, never silent, and never carries message content.
+type Oddity struct {
+	Kind   string // a short fixed word, for counting: "duplicate-uid", "bad-date", …
+	Detail string // the folder, the UID, the piece of the reply
+}
