@@ -1,0 +1,174 @@
+package config
+
+// Config is the whole configuration. Every key has a comment, a default, its bounds and a value that must be refused;
+// the tags are the only place where they are written (bounds.go tells their language).
+// A path may start with {state_dir} or {runtime_dir}; Load and Default return it expanded.
+type Config struct {
+	// Folder of what must survive a restart: the database, Dovecot's user files, messages that could not be stored.
+	StateDir string `yaml:"state_dir" default:"/var/lib/mailstork" bounds:"path" bad:"var/lib/mailstork"`
+	// Folder of sockets and of what is made anew at every start.
+	RuntimeDir string `yaml:"runtime_dir" default:"/run/mailstork" bounds:"path" bad:"run"`
+	// File with the 32 octets that seal the borrowed passwords; made at the first start.
+	// The default {key_dir} is $CREDENTIALS_DIRECTORY when systemd laid a file "key" there (LoadCredential=key:…),
+	// else {state_dir}. Without this file the stored passwords can't be opened again.
+	KeyFile string `yaml:"key_file" default:"{key_dir}/key" bounds:"path" bad:"key"`
+	// What is written to the log, on standard error.
+	Log Log `yaml:"log"`
+	// The socket through which the mailstork command speaks to the daemon.
+	Control Control `yaml:"control"`
+	// The endpoint that Dovecot asks when somebody logs in whom it does not know yet.
+	Hook Hook `yaml:"hook"`
+	// The Dovecot of this machine: the destination.
+	Dovecot Dovecot `yaml:"dovecot"`
+	// The listener that Postfix tells about letters delivered here directly.
+	Milter Milter `yaml:"milter"`
+	// How accounts are copied and followed.
+	Mirror Mirror `yaml:"mirror"`
+	// When a domain may move on after its MX was changed. Doubt delays, it never closes a domain.
+	Cutover Cutover `yaml:"cutover"`
+	// How the public DNS is asked.
+	DNS DNS `yaml:"dns"`
+	// How the old servers are reached.
+	Source Source `yaml:"source"`
+}
+
+// Log is the group log.
+type Log struct {
+	// The least severe events that are written.
+	Level string `yaml:"level" default:"info" bounds:"debug|info|warn|error" bad:"loud"`
+	// One line of key=value words, or one JSON object, per event.
+	Format string `yaml:"format" default:"text" bounds:"text|json" bad:"xml"`
+}
+
+// Control is the group control.
+type Control struct {
+	// Unix socket of the control API (mode 0660).
+	Socket string `yaml:"socket" default:"{runtime_dir}/control.sock" bounds:"path" bad:"control.sock"`
+	// Group whose members may use the control API beside root; empty means the daemon's own group.
+	Group string `yaml:"group" default:"" bounds:"name or empty" bad:"mail storks"`
+}
+
+// Hook is the group hook.
+type Hook struct {
+	// Where Dovecot's oauth2 passdb sends its questions: loopback address and port, or a Unix socket.
+	Listen string `yaml:"listen" default:"127.0.0.1:7911" bounds:"loopback host:port or path" bad:"0.0.0.0:7911"`
+	// File with the client_secret that Dovecot must show; made at the first start.
+	ClientSecretFile string `yaml:"client_secret_file" default:"{state_dir}/hook-secret" bounds:"path" bad:"secret"`
+	// How long the source may take to accept or refuse a password; then the login fails for the moment.
+	// Dovecot itself gives up after 30 seconds.
+	VerifyTimeout Seconds `yaml:"verify_timeout_seconds" default:"9" bounds:"1..25" bad:"30"`
+	// How many passwords are verified at sources at once.
+	ParallelVerifications int `yaml:"parallel_verifications" default:"20" bounds:"1..500" bad:"0"`
+	// How many wrong passwords of one account are passed on to its source within failure_window_minutes.
+	FailuresPerAccount int `yaml:"failures_per_account" default:"5" bounds:"1..1000" bad:"0"`
+	// How many wrong passwords of all accounts together are passed on to one source within failure_window_minutes,
+	// so that the source does not take this server for an attacker and ban it.
+	FailuresPerSource int `yaml:"failures_per_source" default:"50" bounds:"1..100000" bad:"0"`
+	// How long a wrong password counts.
+	FailureWindow Minutes `yaml:"failure_window_minutes" default:"10" bounds:"1..1440" bad:"0"`
+	// How long the same wrong password is refused without asking the source again.
+	WrongPasswordMemory Minutes `yaml:"wrong_password_memory_minutes" default:"60" bounds:"1..1440" bad:"-1"`
+}
+
+// Dovecot is the group dovecot.
+type Dovecot struct {
+	// Where Dovecot's IMAP listens for the master user; the messages are written through it.
+	IMAPAddress string `yaml:"imap_address" default:"127.0.0.1:143" bounds:"loopback host:port or path" bad:"imap.example.org:143"`
+	// Dovecot's base_dir; the fence asks its anvil socket which sessions are still there.
+	BaseDir string `yaml:"base_dir" default:"/run/dovecot" bounds:"path" bad:"dovecot"`
+	// The doveadm program.
+	DoveadmPath string `yaml:"doveadm_path" default:"/usr/bin/doveadm" bounds:"path" bad:"doveadm"`
+	// Dovecot's main configuration file, for doveadm.
+	ConfigFile string `yaml:"config_file" default:"/etc/dovecot/dovecot.conf" bounds:"path" bad:"dovecot.conf"`
+	// Passwd-file that the daemon writes for Dovecot's first passdb: accounts whose owner has logged in here.
+	PassdbFile string `yaml:"passdb_file" default:"{state_dir}/dovecot/passdb" bounds:"path" bad:"passdb"`
+	// Passwd-file that the daemon writes for Dovecot's first userdb: every account, so that mail is accepted for it.
+	UserdbFile string `yaml:"userdb_file" default:"{state_dir}/dovecot/userdb" bounds:"path" bad:"userdb"`
+	// Group that may read the three files; empty means the daemon's own group.
+	FileGroup string `yaml:"file_group" default:"dovecot" bounds:"name or empty" bad:"mail storks"`
+	// Passwd-file of the master user; written at every start with a new random password.
+	MasterFile string `yaml:"master_file" default:"{runtime_dir}/dovecot/master" bounds:"path" bad:"master"`
+	// Name of the master user.
+	MasterUser string `yaml:"master_user" default:"mailstork" bounds:"name" bad:"a*b"`
+	// Dovecot's auth_master_user_separator.
+	MasterSeparator string `yaml:"master_separator" default:"*" bounds:"one of * % + / |" bad:"::"`
+	// User id that owns the mail on disk. Dovecot's first_valid_uid must allow it.
+	MailUID int `yaml:"mail_uid" default:"5000" bounds:"1..4294967293" bad:"0"`
+	// Group id that owns the mail on disk.
+	MailGID int `yaml:"mail_gid" default:"5000" bounds:"1..4294967293" bad:"0"`
+	// Home folder of an account. {domain} and {local} are the two parts of its address.
+	HomeTemplate string `yaml:"home_template" default:"/var/vmail/{domain}/{local}" bounds:"path with {domain} and {local}" bad:"/var/vmail/{local}"`
+	// How long to wait, after doubt about an append, until Dovecot's old session is gone; then the pass ends and is retried.
+	FenceTimeout Seconds `yaml:"fence_timeout_seconds" default:"60" bounds:"1..600" bad:"0"`
+}
+
+// Milter is the group milter.
+type Milter struct {
+	// Where Postfix's smtpd_milters reaches the daemon: loopback address and port, or a Unix socket; empty turns it off.
+	// A chrooted Postfix (Debian's default) sees sockets only below /var/spool/postfix.
+	Listen string `yaml:"listen" default:"127.0.0.1:7912" bounds:"loopback host:port or path or empty" bad:"0.0.0.0:7912"`
+	// How long a recorded delivery is kept.
+	KeepDays Days `yaml:"keep_days" default:"60" bounds:"1..3650" bad:"0"`
+}
+
+// Mirror is the group mirror.
+type Mirror struct {
+	// How many accounts are copied at once.
+	Workers int `yaml:"workers" default:"4" bounds:"1..64" bad:"0"`
+	// How many connections to its source one account may use.
+	ConnectionsPerAccount int `yaml:"connections_per_account" default:"2" bounds:"1..8" bad:"9"`
+	// How many messages are appended with one command, and recorded with one commit.
+	BatchMessages int `yaml:"batch_messages" default:"100" bounds:"1..1000" bad:"0"`
+	// How many mebibytes are appended with one command; a larger message goes alone.
+	BatchSize Mebibytes `yaml:"batch_mebibytes" default:"16" bounds:"1..1024" bad:"0"`
+	// Time from the end of a pass to the next while an account is following.
+	PassInterval Seconds `yaml:"pass_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
+	// Time to the next try after the first failed pass; it doubles with every further one.
+	RetryMin Seconds `yaml:"retry_min_seconds" default:"30" bounds:"1..3600" bad:"0"`
+	// The longest time to the next try.
+	RetryMax Minutes `yaml:"retry_max_minutes" default:"60" bounds:"1..1440" bad:"0"`
+	// How long a worker that died keeps its account before another takes it over.
+	Lease Seconds `yaml:"lease_seconds" default:"60" bounds:"3..3600" bad:"1"`
+	// Folder of messages that Dovecot refuses to store, as they came; named in the report.
+	RefusedDir string `yaml:"refused_dir" default:"{state_dir}/refused" bounds:"path" bad:"refused"`
+}
+
+// Cutover is the group cutover.
+type Cutover struct {
+	// How often the DNS of every domain is looked at.
+	CheckInterval Seconds `yaml:"check_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
+	// How many times in a row every authoritative server must name this server.
+	AgreeObservations int `yaml:"agree_observations" default:"3" bounds:"1..100" bad:"0"`
+	// The least time between two observations that count.
+	ObservationInterval Seconds `yaml:"observation_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
+	// Waited beyond the longest TTL ever seen on an old answer.
+	Grace Seconds `yaml:"grace_seconds" default:"3600" bounds:"0..604800" bad:"-1"`
+	// How long no new message may have come to the source before the domain is closed.
+	Quiet Seconds `yaml:"quiet_seconds" default:"86400" bounds:"1..2592000" bad:"0"`
+	// A source that never becomes quiet (forgotten lists, old senders) is waited for no longer than this after the
+	// old answers have expired.
+	Deadline Hours `yaml:"deadline_hours" default:"336" bounds:"1..8760" bad:"0"`
+}
+
+// DNS is the group dns.
+type DNS struct {
+	// Public resolvers that are asked what caches still say.
+	Resolvers []string `yaml:"resolvers" default:"1.1.1.1:53 8.8.8.8:53 9.9.9.9:53" bounds:"list of 1..8 ip:port" bad:"one.one.one.one"`
+	// Servers of the parent zone, asked for the NS set. Empty: they are found from the root. For private laboratories.
+	Parents []string `yaml:"parents" default:"" bounds:"list of 0..8 ip:port" bad:"a.dns.example:53"`
+	// Port of authoritative servers. Anything but 53 is for private laboratories.
+	Port int `yaml:"port" default:"53" bounds:"1..65535" bad:"65536"`
+	// How long one server may take to answer one question.
+	Timeout Seconds `yaml:"timeout_seconds" default:"5" bounds:"1..60" bad:"0"`
+}
+
+// Source is the group source.
+type Source struct {
+	// Allow sources at loopback and private addresses. Off, since the hook would let outsiders probe the inner network
+	// through a source's name.
+	AllowPrivateAddresses bool `yaml:"allow_private_addresses" default:"false" bounds:"true|false" bad:"maybe"`
+	// How long connecting and greeting may take.
+	ConnectTimeout Seconds `yaml:"connect_timeout_seconds" default:"15" bounds:"1..300" bad:"0"`
+	// How long a source may send nothing while an answer is awaited.
+	IdleTimeout Seconds `yaml:"idle_timeout_seconds" default:"120" bounds:"1..3600" bad:"0"`
+}

@@ -1,0 +1,32 @@
+package config
+
+import "time"
+
+// The unit of a number is part of its key; these types keep it in Go too.
+type (
+	// Seconds is a key that ends in _seconds.
+	Seconds int
+	// Minutes is a key that ends in _minutes.
+	Minutes int
+	// Hours is a key that ends in _hours.
+	Hours int
+	// Days is a key that ends in _days.
+	Days int
+	// Mebibytes is a key that ends in _mebibytes.
+	Mebibytes int
+)
+
+// Duration is the time meant.
+func (n Seconds) Duration() time.Duration { return time.Duration(n) * time.Second }
+
+// Duration is the time meant.
+func (n Minutes) Duration() time.Duration { return time.Duration(n) * time.Minute }
+
+// Duration is the time meant.
+func (n Hours) Duration() time.Duration { return time.Duration(n) * time.Hour }
+
+// Duration is the time meant.
+func (n Days) Duration() time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// Octets is the size meant.
+func (n Mebibytes) Octets() int64 { return int64(n) << 20 }
