@@ -34,10 +34,11 @@ func ParseAddress(text string) (Address, error) {
 	if err := checkLocal(folded[:at]); err != nil {
 		return "", fmt.Errorf("%w: %q: %s", ErrAddress, text, err)
 	}
-	if _, err := ParseDomainName(folded[at+1:]); err != nil {
+	domain, err := ParseDomainName(folded[at+1:])
+	if err != nil {
 		return "", fmt.Errorf("%w: %q: %s", ErrAddress, text, err)
 	}
-	return Address(folded), nil
+	return Address(folded[:at+1] + domain), nil
 }
 
 // Local is the part before the @.

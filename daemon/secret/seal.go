@@ -81,13 +81,13 @@ func (x *Sealer) Seal(s Secret, accountID int64, kind string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing %s: %w", kind, err)
 	}
-	sealed := make([]byte, 1+chacha20poly1305.NonceSizeX, 1+chacha20poly1305.NonceSizeX+len(s.octets)+aead.Overhead())
+	sealed := make([]byte, 1+chacha20poly1305.NonceSizeX, 1+chacha20poly1305.NonceSizeX+len(s.Reveal())+aead.Overhead())
 	sealed[0] = sealVersion
 	nonce := sealed[1:]
 	if _, err := io.ReadFull(rand.Reader, nonce); err != nil {
 		return nil, fmt.Errorf("sealing %s: %w", kind, err)
 	}
-	return aead.Seal(sealed, nonce, s.octets, associated(accountID, kind)), nil
+	return aead.Seal(sealed, nonce, s.Reveal(), associated(accountID, kind)), nil
 }
 
 // Open returns the secret, or an error when the seal was made for another account or kind, by another key, or altered.
@@ -104,7 +104,7 @@ func (x *Sealer) Open(sealed []byte, accountID int64, kind string) (Secret, erro
 	if err != nil {
 		return Secret{}, fmt.Errorf("opening %s of account %d: the key does not fit or the value was altered", kind, accountID)
 	}
-	return Secret{octets: plain}, nil
+	return hide(plain), nil
 }
 
 func associated(accountID int64, kind string) []byte {

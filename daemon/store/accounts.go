@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"mailstork/daemon/account"
+)
+
+// EnsureAccount returns the account of an address inside tx, and inserts it in state listed when it is new.
+func (s *Store) EnsureAccount(ctx context.Context, tx *sql.Tx, domainID int64, address account.Address, sourceUser string) (account.Account, error) {
+	if sourceUser == "" {
+		sourceUser = string(address)
+	}
+	_, err := tx.ExecContext(ctx, insertAccount, domainID, address, account.Listed, sourceUser, milliseconds(s.now()))
+	if err != nil {
+		return account.Account{}, fmt.Errorf("adding account %s: %w", address, err)
+	}
+	return s.AccountIn(ctx, tx, address)
+}
+
+// AccountIn is Account inside a transaction.
+func (s *Store) AccountIn(ctx context.Context, tx *sql.Tx, address account.Address) (account.Account, error) {
+	a, err := scanAccount(tx.QueryRowContext(ctx, selectAccounts+` WHERE address = $1`, address))
+	if err != nil {
+		return a, fmt.Errorf("reading account %s: %w", address, notFound(err))
+	}
+	return a, nil
+}
+
+// Account returns one account, or ErrNotFound.
+func (s *Store) Account(ctx context.Context, address account.Address) (account.Account, error) {
+	a, err := scanAccount(s.read.QueryRowContext(ctx, selectAccounts+` WHERE address = $1`, address))
+	if err != nil {
+		return a, fmt.Errorf("reading account %s: %w", address, notFound(err))
+	}
+	return a, nil
+}
+
+// AccountByID is Account by its number.
+func (s *Store) AccountByID(ctx context.Context, id int64) (account.Account, error) {
+	a, err := scanAccount(s.read.QueryRowContext(ctx, selectAccounts+` WHERE account_id = $1`, id))
+	if err != nil {
+		return a, fmt.Errorf("reading account %d: %w", id, notFound(err))
+	}
+	return a, nil
+}
+
+// Accounts returns the accounts of a domain by address; of all domains when domain is empty.
+func (s *Store) Accounts(ctx context.Context, domain string) ([]account.Account, error) {
+	rows, err := s.read.QueryContext(ctx, selectAccounts+` WHERE $1 = '' OR domain.name = $1 ORDER BY address`, domain)
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	defer rows.Close()
+	var accounts []account.Account
+	for rows.Next() {
+		a, err := scanAccount(rows)
+		if err != nil {
+			return nil, fmt.Errorf("reading accounts: %w", err)
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts, rows.Err()
+}
+
+// MoveAccount changes an account's state along account.Transitions inside tx.
+func (s *Store) MoveAccount(ctx context.Context, tx *sql.Tx, a account.Account, to account.State) error {
+	if _, err := account.Next(a.State, to); err != nil {
+		return err
+	}
+	if err := mustChange(tx.ExecContext(ctx, updateAccountState, to, a.ID, a.State)); err != nil {
+		return fmt.Errorf("moving account %s to %s: %w", a.Address, to, err)
+	}
+	return nil
+}
+
+// StorePasswordHash keeps the hash of a proven password and marks the switch, unless a hash is stored already (A2).
+func (s *Store) StorePasswordHash(ctx context.Context, tx *sql.Tx, accountID int64, hash string) error {
+	_, err := tx.ExecContext(ctx, updatePasswordHash, hash, milliseconds(s.now()), accountID)
+	if err != nil {
+		return fmt.Errorf("storing password hash: %w", err)
+	}
+	return nil
+}
+
+// SetPaused starts or stops the passes of an account.
+func (s *Store) SetPaused(ctx context.Context, address account.Address, paused bool) error {
+	flag := 0
+	if paused {
+		flag = 1
+	}
+	return s.changeAccount(ctx, address, `UPDATE account SET paused = $2 WHERE address = $1`, flag)
+}
+
+// SetStuck notes why no pass can succeed until an operator acts, and the next command for that operator.
+func (s *Store) SetStuck(ctx context.Context, address account.Address, reason, hint string) error {
+	return s.changeAccount(ctx, address, `UPDATE account SET stuck = $2, hint = $3 WHERE address = $1`, reason, hint)
+}
+
+// DuePass makes an account's next pass due now, with at least the given priority; stuck is forgotten.
+func (s *Store) DuePass(ctx context.Context, address account.Address, priority int) error {
+	return s.changeAccount(ctx, address, updateDue, milliseconds(s.now()), priority)
+}
+
+// SaveVerified keeps the verification of an account (JSON).
+func (s *Store) SaveVerified(ctx context.Context, tx *sql.Tx, accountID int64, report []byte) error {
+	return mustChange(tx.ExecContext(ctx, `UPDATE account SET verified_json = $1 WHERE account_id = $2`, string(report), accountID))
+}
+
+// Verified returns what SaveVerified kept; empty before that.
+func (s *Store) Verified(ctx context.Context, accountID int64) ([]byte, error) {
+	var text string
+	err := s.read.QueryRowContext(ctx, `SELECT verified_json FROM account WHERE account_id = $1`, accountID).Scan(&text)
+	if err != nil {
+		return nil, fmt.Errorf("reading verification of account %d: %w", accountID, notFound(err))
+	}
+	return []byte(text), nil
+}
+
+func (s *Store) changeAccount(ctx context.Context, address account.Address, statement string, values ...any) error {
+	err := s.Write(ctx, func(tx *sql.Tx) error {
+		return mustChange(tx.ExecContext(ctx, statement, append([]any{address}, values...)...))
+	})
+	if err != nil {
+		return fmt.Errorf("changing account %s: %w", address, err)
+	}
+	return nil
+}
+
+func scanAccount(r row) (account.Account, error) {
+	var a account.Account
+	var switched, nextPass, lastPass, lastNew, created int64
+	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.SourceUser, &a.PasswordHash,
+		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created)
+	a.SwitchedAt, a.NextPassAt = fromMilliseconds(switched), fromMilliseconds(nextPass)
+	a.LastPassAt, a.LastNewAt = fromMilliseconds(lastPass), fromMilliseconds(lastNew)
+	a.CreatedAt = fromMilliseconds(created)
+	return a, err
+}

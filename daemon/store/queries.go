@@ -1,0 +1,43 @@
+package store
+
+const (
+	selectDomainCount = `SELECT count(*) FROM domain WHERE name = $1`
+
+	insertDomain = `
+INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, created_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING domain_id`
+
+	selectDomains = `
+SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, created_at_ms, closed_at_ms FROM domain`
+
+	updateDomainState = `
+UPDATE domain SET state = $1, cutover_json = $2, closed_at_ms = $3 WHERE domain_id = $4 AND state = $5`
+
+	insertAccount = `
+INSERT INTO account (domain_id, address, state, source_user, created_at_ms)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
+
+	selectAccounts = `
+SELECT account_id, domain.name, address, account.state, paused, stuck, hint, source_user, password_hash, switched_at_ms,
+       next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms
+FROM account JOIN domain ON domain.domain_id = account.domain_id`
+
+	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`
+
+	updatePasswordHash = `
+UPDATE account SET password_hash = $1, switched_at_ms = $2 WHERE account_id = $3 AND password_hash = ''`
+
+	updateDue = `
+UPDATE account SET next_pass_at_ms = $2, priority = CASE WHEN priority < $3 THEN $3 ELSE priority END,
+       attempt = 0, stuck = '', hint = ''
+WHERE address = $1`
+
+	upsertCredential = `
+INSERT INTO credential (account_id, kind, sealed, created_at_ms) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id, kind) DO UPDATE SET sealed = excluded.sealed, created_at_ms = excluded.created_at_ms`
+
+	selectCredential = `SELECT sealed FROM credential WHERE account_id = $1 AND kind = $2`
+
+	selectCredentialCount = `
+SELECT count(*) FROM credential JOIN account ON account.account_id = credential.account_id WHERE domain_id = $1`
+)
