@@ -38,7 +38,7 @@ func collect(prefix string, v reflect.Value) []key {
 //	1..9            a number between the two
 //	a|b|c           one of the words (also true|false)
 //	list of 0..8 X  so many items, each of the form X
-//	X or Y or …     one of the forms below; "one of a b c" is one of the words
+//	X or Y or …     one of the forms below
 func (k key) check() string {
 	switch k.value.Kind() {
 	case reflect.Bool:
@@ -91,23 +91,11 @@ func checkText(text, bounds string) string {
 		return fmt.Sprintf("%q is not one of %s", text, strings.Join(words, ", "))
 	}
 	for _, name := range strings.Split(bounds, " or ") {
-		if words, found := strings.CutPrefix(name, "one of "); found && isWordOf(text, words) {
-			return ""
-		}
 		if form := forms[name]; form != nil && form(text) {
 			return ""
 		}
 	}
 	return fmt.Sprintf("%q is not %s", text, inWords(bounds))
-}
-
-func isWordOf(text, words string) bool {
-	for _, word := range strings.Fields(words) {
-		if text == word {
-			return true
-		}
-	}
-	return false
 }
 
 // forms are the words that bounds may use for text.

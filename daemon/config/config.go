@@ -91,7 +91,7 @@ type Dovecot struct {
 	// Name of the master user.
 	MasterUser string `yaml:"master_user" default:"mailstork" bounds:"name" bad:"a*b"`
 	// Dovecot's auth_master_user_separator.
-	MasterSeparator string `yaml:"master_separator" default:"*" bounds:"one of * % + / |" bad:"::"`
+	MasterSeparator string `yaml:"master_separator" default:"*" bounds:"*|%|+|/" bad:"::"`
 	// User id that owns the mail on disk. Dovecot's first_valid_uid must allow it.
 	MailUID int `yaml:"mail_uid" default:"5000" bounds:"1..4294967293" bad:"0"`
 	// Group id that owns the mail on disk.

@@ -6,3 +6,5 @@
 // Failure behaviour: an unknown key, a second document or a value out of bounds is an error with file and line;
 // all problems are reported at once.
 package config
+
+//go:generate go test -run TestSampleIsGeneratedFromTheStruct -update .
