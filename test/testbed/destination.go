@@ -1,0 +1,115 @@
+package testbed
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// DestinationOptions describe this server. The three files belong to the daemon;
+// a missing one is created empty, because Dovecot fails every login without it.
+type DestinationOptions struct {
+	Name    string // folder in the lab; default "destination"
+	HomeDir string // default in the lab
+
+	PassdbFile string // accounts that have logged in here; default in the lab
+	UserdbFile string // every account; default in the lab
+	MasterFile string // the daemon's own login; default in the lab
+
+	HookAddress string // host:port of the auth hook; default one where nobody listens
+	HookSecret  string // default "secret"
+
+	// For tests without a daemon: accounts that are there already, and a master
+	// user for the login "address*MasterUser".
+	Accounts       map[string]string
+	MasterUser     string
+	MasterPassword string
+
+	Separator   string            // default "/"
+	SpecialUse  map[string]string // folder → attribute; default as in Debian
+	Quota       string            // for every account, as "10M"; default none
+	RawLog      bool              // keep every IMAP session, see Commands
+	ExtraConfig string            // Dovecot configuration, at the end of the file
+}
+
+// StartDestination starts this server's Dovecot with mailstork's drop-in.
+func (l *Lab) StartDestination(o DestinationOptions) (*Dovecot, error) {
+	if o.Name == "" {
+		o.Name = "destination"
+	}
+	c, err := l.newDovecot(o.Name, o.HomeDir, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	c.useFiles(o)
+	if err := c.useHook(o); err != nil {
+		return nil, err
+	}
+	c.Separator, c.Quota = o.Separator, o.Quota
+	if c.Separator == "" {
+		c.Separator = "/"
+	}
+	c.SpecialUse, c.ExtraConfig = o.SpecialUse, o.ExtraConfig
+	if c.SpecialUse == nil {
+		c.SpecialUse = defaultSpecialUse
+	}
+	if o.RawLog {
+		if err := c.withRawLog(); err != nil {
+			return nil, err
+		}
+	}
+	if err := createMissing(c.MasterFile, 0o640, dovecotGID()); err != nil {
+		return nil, err
+	}
+	if o.MasterUser != "" {
+		if err := c.setLine(c.MasterFile, o.MasterUser, o.MasterUser+":"+hashPassword(o.MasterPassword)); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.addAll(o.Accounts); err != nil {
+		return nil, err
+	}
+	return l.startFirst(c, writeDestination)
+}
+
+func (c *dovecotConfig) useFiles(o DestinationOptions) {
+	for _, file := range []struct {
+		path   *string
+		chosen string
+		name   string
+	}{
+		{&c.PassdbFile, o.PassdbFile, "passdb"},
+		{&c.UserdbFile, o.UserdbFile, "userdb"},
+		{&c.MasterFile, o.MasterFile, "master"},
+	} {
+		*file.path = file.chosen
+		if file.chosen == "" {
+			*file.path = filepath.Join(c.Dir, file.name)
+		}
+	}
+	c.DropInFile = filepath.Join(c.Dir, "mailstork.conf")
+	c.HookFile = filepath.Join(c.Dir, "mailstork-oauth2.conf.ext")
+}
+
+func (c *dovecotConfig) useHook(o DestinationOptions) error {
+	c.HookAddress, c.HookSecret = o.HookAddress, o.HookSecret
+	if c.HookSecret == "" {
+		c.HookSecret = "secret"
+	}
+	if c.HookAddress != "" {
+		return nil
+	}
+	port, err := FreePort()
+	c.HookAddress = fmt.Sprintf("127.0.0.1:%d", port)
+	return err
+}
+
+func writeDestination(c *dovecotConfig) error {
+	// The secret is for Dovecot's auth process alone.
+	if err := renderTo(c.HookFile, 0o640, dovecotGID(), "mailstork-oauth2.conf.ext", c); err != nil {
+		return err
+	}
+	if err := renderTo(c.DropInFile, 0o644, 0, "mailstork-dovecot-2.3.conf", c); err != nil {
+		return err
+	}
+	return renderTo(c.ConfFile, 0o644, 0, "destination.conf", c)
+}
