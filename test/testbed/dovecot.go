@@ -159,6 +159,8 @@ func (d *Dovecot) Start() error {
 	if err != nil {
 		return err
 	}
+	// The master passes the signal on at once and then sleeps for a second.
+	proc.patience = 300 * time.Millisecond
 	err = proc.waitReady(func() error {
 		if err := expectGreeting(d.IMAPAddress, "* OK"); err != nil {
 			return err

@@ -63,17 +63,19 @@ func New(dir string) (*Lab, error) {
 	return &Lab{Dir: dir, CAFile: authority.file, authority: authority}, nil
 }
 
-// Close stops every server, newest first, and returns when all are gone.
-// It may be called twice. The folder stays: its owner removes it.
+// Close stops all servers at once and returns when they are gone. It may be
+// called twice. The folder stays: its owner removes it.
 func (l *Lab) Close() error {
 	l.mu.Lock()
 	servers := l.servers
 	l.servers = nil
 	l.mu.Unlock()
-	var errs []error
-	for i := len(servers) - 1; i >= 0; i-- {
-		errs = append(errs, servers[i].Stop())
+	errs := make([]error, len(servers))
+	var stopping sync.WaitGroup
+	for i, s := range servers {
+		stopping.Go(func() { errs[i] = s.Stop() })
 	}
+	stopping.Wait()
 	return errors.Join(errs...)
 }
 

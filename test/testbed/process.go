@@ -16,7 +16,7 @@ import (
 
 const (
 	readyWithin = 15 * time.Second
-	goneWithin  = 10 * time.Second
+	goneWithin  = 5 * time.Second
 	pollEvery   = 5 * time.Millisecond
 )
 
@@ -30,6 +30,8 @@ type process struct {
 	log  string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the master has been waited for
+	// patience is how long the master may take to end; then it is killed.
+	patience time.Duration
 }
 
 // startProcess runs argv with its output appended to log. The child is tied to
@@ -44,7 +46,7 @@ func startProcess(name, log string, argv ...string) (*process, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	p := &process{name: name, log: log, cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, log: log, cmd: cmd, done: make(chan struct{}), patience: goneWithin}
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -103,17 +105,20 @@ func (p *process) stop() error {
 	}
 	select {
 	case <-p.done:
-	case <-time.After(goneWithin):
+	case <-time.After(p.patience):
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-	deadline := time.Now().Add(goneWithin / 2)
+	for _, member := range family {
+		member.signal(syscall.SIGTERM)
+	}
+	deadline := time.Now().Add(goneWithin)
 	for _, member := range family {
 		for member.alive() {
 			if time.Now().After(deadline) {
-				_ = syscall.Kill(member.pid, syscall.SIGKILL)
+				member.signal(syscall.SIGKILL)
 			}
-			if time.Now().After(deadline.Add(goneWithin / 2)) {
+			if time.Now().After(deadline.Add(goneWithin)) {
 				return fmt.Errorf("stopping %s: process %d does not end", p.name, member.pid)
 			}
 			time.Sleep(pollEvery)
@@ -131,6 +136,12 @@ type relative struct {
 func (r relative) alive() bool {
 	stat, ok := readStat(r.pid)
 	return ok && stat.started == r.started && stat.state != "Z"
+}
+
+func (r relative) signal(number syscall.Signal) {
+	if r.alive() {
+		_ = syscall.Kill(r.pid, number) // it may have ended since
+	}
 }
 
 // descendants lists all processes below pid.
