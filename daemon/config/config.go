@@ -152,14 +152,17 @@ type Cutover struct {
 
 // DNS is the group dns.
 type DNS struct {
-	// Public resolvers that are asked what caches still say.
-	Resolvers []string `yaml:"resolvers" default:"1.1.1.1:53 8.8.8.8:53 9.9.9.9:53" bounds:"list of 1..8 ip:port" bad:"one.one.one.one"`
-	// Servers of the parent zone, asked for the NS set. Empty: they are found from the root. For private laboratories.
+	// Resolvers that are asked for the parent zone's servers. What they say is united, so that one that lies can only add
+	// servers to ask. Empty: those of /etc/resolv.conf.
+	Resolvers []string `yaml:"resolvers" default:"" bounds:"list of 0..8 ip:port" bad:"one.one.one.one"`
+	// Public resolvers that are asked what caches still say; they never make an answer better.
+	PublicResolvers []string `yaml:"public_resolvers" default:"1.1.1.1:53 8.8.8.8:53 9.9.9.9:53" bounds:"list of 0..8 ip:port" bad:"8.8.8.8"`
+	// Servers of the parent zone, asked instead of those that the resolvers name. For private laboratories.
 	Parents []string `yaml:"parents" default:"" bounds:"list of 0..8 ip:port" bad:"a.dns.example:53"`
-	// Port of authoritative servers. Anything but 53 is for private laboratories.
+	// Port of the servers that were learnt from DNS. Anything but 53 is for private laboratories.
 	Port int `yaml:"port" default:"53" bounds:"1..65535" bad:"65536"`
 	// How long one server may take to answer one question.
-	Timeout Seconds `yaml:"timeout_seconds" default:"5" bounds:"1..60" bad:"0"`
+	Timeout Seconds `yaml:"timeout_seconds" default:"2" bounds:"1..30" bad:"0"`
 }
 
 // Source is the group source.

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
 
 // The unit of a number is part of its key; these types keep it in Go too.
 type (
@@ -30,3 +34,16 @@ func (n Days) Duration() time.Duration { return time.Duration(n) * 24 * time.Hou
 
 // Octets is the size meant.
 func (n Mebibytes) Octets() int64 { return int64(n) << 20 }
+
+// AddrPorts reads a checked list of ip:port.
+func AddrPorts(list []string) ([]netip.AddrPort, error) {
+	addresses := make([]netip.AddrPort, len(list))
+	for i, text := range list {
+		address, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading address %q: %w", text, err)
+		}
+		addresses[i] = address
+	}
+	return addresses, nil
+}

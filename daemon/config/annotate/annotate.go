@@ -133,17 +133,38 @@ func boundsInWords(bounds string) string {
 	return strings.ReplaceAll(bounds, "|", " | ")
 }
 
-// ManSection is the section CONFIGURATION of a man page in Markdown, as cobra/doc takes it.
-func ManSection(all []Key) string {
+// ManPage is mailstork.yaml(5) in roff.
+func ManPage(all []Key) []byte {
 	var out strings.Builder
+	out.WriteString(`.TH "MAILSTORK.YAML" "5" "" "mailstork" "mailstork manual"
+.SH NAME
+mailstork.yaml \- configuration of the mailstork daemon
+.SH DESCRIPTION
+A YAML file, by default /etc/mailstork/mailstork.yaml. Every key has a default; an empty file is a configuration.
+An unknown key, a value out of bounds or a second document is an error that names its line.
+Check a file with
+.BR "mailstork serve --config FILE --check" .
+Paths may start with {state_dir} or {runtime_dir}. Passwords never stand in this file.
+.SH KEYS
+`)
 	for _, k := range all {
 		if k.Group {
-			fmt.Fprintf(&out, "\n## %s\n\n%s\n", k.Path, k.Comment)
+			fmt.Fprintf(&out, ".SS %s\n%s\n", k.Path, roff(k.Comment))
 			continue
 		}
-		fmt.Fprintf(&out, "\n**%s**: %s Default: `%s`. Bounds: %s.\n", k.Path, k.Comment, value(k), boundsInWords(k.Bounds))
+		fmt.Fprintf(&out, ".TP\n.B %s\n%s\nDefault: %s. Bounds: %s.\n", k.Path, roff(k.Comment), roff(value(k)), roff(boundsInWords(k.Bounds)))
 	}
-	return out.String()
+	out.WriteString(".SH SEE ALSO\n.BR mailstork (1)\n")
+	return []byte(out.String())
+}
+
+// roff escapes text so that no line starts a request and hyphens stay hyphens.
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+		text = `\&` + text
+	}
+	return text
 }
 
 // fold breaks text into lines of at most width octets, except for longer words.
