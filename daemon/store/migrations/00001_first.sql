@@ -77,12 +77,14 @@ CREATE TABLE message (
     source_uid              BIGINT NOT NULL,
     stage                   TEXT   NOT NULL CHECK (stage IN ('intended', 'confirmed', 'parked')),
     fate                    TEXT   NOT NULL CHECK (fate IN ('copied', 'delivered', 'deleted', 'skipped', 'refused')),
-    reason                  TEXT   NOT NULL DEFAULT '',  -- of skipped, refused and parked; what was repaired
+    reason                  TEXT   NOT NULL DEFAULT '',  -- of skipped, refused and parked; what was not kept
+    kept_file               TEXT   NOT NULL DEFAULT '',  -- where the bytes of a refused message are
     destination_name        TEXT   NOT NULL DEFAULT '',  -- where it was put, when that is not the folder's
     destination_uidvalidity BIGINT NOT NULL DEFAULT 0,
     destination_uid         BIGINT NOT NULL DEFAULT 0,   -- 0 while intended; then its lower bound is intent_uidnext
+    appended                BIGINT NOT NULL DEFAULT 0 CHECK (appended IN (0, 1)), -- the mirror stored it itself (L4)
+    intent_batch            TEXT   NOT NULL DEFAULT '',  -- the APPEND that it was part of
     intent_uidnext          BIGINT NOT NULL DEFAULT 0,
-    intent_session          TEXT   NOT NULL DEFAULT '',
     digest                  BLOB   NOT NULL,             -- SHA-256; empty when the body was never read
     fingerprint             BLOB   NOT NULL,             -- empty when never computed
     size_octets             BIGINT NOT NULL DEFAULT 0,
@@ -91,7 +93,7 @@ CREATE TABLE message (
     source_gone             BIGINT NOT NULL DEFAULT 0 CHECK (source_gone IN (0, 1)),
     PRIMARY KEY (folder_id, source_uidvalidity, source_uid)
 ) WITHOUT ROWID;
-CREATE INDEX message_unsettled ON message (folder_id) WHERE stage <> 'confirmed';
+CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
 
 -- owner: daemon/milter. What was delivered here directly.
 CREATE TABLE delivery (

@@ -1,0 +1,407 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/letter"
+	"mailstork/daemon/store"
+)
+
+// book is a ledger with one account and one folder.
+type book struct {
+	*Ledger
+	*Writer
+	t       testing.TB
+	db      *store.Store
+	account int64
+	folder  Folder
+}
+
+func open(t testing.TB) *book {
+	t.Helper()
+	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	b := &book{Ledger: New(db), t: t, db: db}
+	b.account = addAccount(t, db, "anna@example.org")
+	b.Writer = b.Ledger.Writer(b.account, Lease{})
+	b.folder = Folder{
+		SourceName: "INBOX", Source: Mark{UIDValidity: 7, UIDNext: 10, ModSeq: 1 << 62, Messages: 0},
+		DestinationName: "INBOX", Destination: Mark{UIDValidity: 9, UIDNext: 1},
+		ComparedAt: time.UnixMilli(1_700_000_000_123).UTC(),
+	}
+	b.record(func(tx *Tx) error { return tx.SaveFolder(&b.folder) })
+	t.Cleanup(b.check)
+	return b
+}
+
+func addAccount(t testing.TB, db *store.Store, address account.Address) int64 {
+	t.Helper()
+	ctx := context.Background()
+	d, err := db.Domain(ctx, "example.org")
+	if errors.Is(err, store.ErrNotFound) {
+		d, err = db.AddDomain(ctx, account.Domain{
+			Name: "example.org", Source: account.Source{Host: "old.example", Port: 993, TLS: account.TLSImplicit}, Accounts: account.AccountsAny,
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a account.Account
+	err = db.Write(ctx, func(tx *sql.Tx) (err error) {
+		a, err = db.EnsureAccount(ctx, tx, d.ID, address, string(address))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.ID
+}
+
+func (b *book) record(work func(*Tx) error) {
+	b.t.Helper()
+	if err := b.Record(context.Background(), work); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *book) key(uid uint32) Key { return Key{b.folder.ID, 7, uid} }
+
+// letter is a message ready to be intended.
+func (b *book) letter(uid uint32) Message {
+	m := Message{
+		Key: b.key(uid), Place: Place{UIDValidity: 9}, Intent: Intent{Batch: "b1", UIDNext: 1},
+		Size: 100 + int64(uid), Date: 1_600_000_000, Flags: `\Seen work`,
+	}
+	m.Digest[0], m.Fingerprint[0] = byte(uid), byte(uid)
+	return m
+}
+
+func (b *book) messages() []Message {
+	b.t.Helper()
+	messages, err := b.Messages(context.Background(), b.folder.ID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return messages
+}
+
+func (b *book) check() {
+	found, err := b.Check(context.Background(), b.account)
+	if err != nil || len(found) > 0 {
+		b.t.Errorf("ledger checker: %v %v", found, err)
+	}
+}
+
+func TestMessageComesBackAsItWasConfirmed(t *testing.T) {
+	b := open(t)
+	want := b.letter(3)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{want}) })
+	want.Stage, want.Fate, want.Appended = Intended, Copied, true
+	if diff := cmp.Diff([]Message{want}, b.messages()); diff != "" {
+		t.Errorf("intended (-want +got):\n%s", diff)
+	}
+	b.record(func(tx *Tx) error { return tx.Confirm(want.Key, Place{Folder: "Moved", UIDValidity: 9, UID: 41}) })
+	want.Stage, want.Place = Confirmed, Place{"Moved", 9, 41}
+	if diff := cmp.Diff([]Message{want}, b.messages()); diff != "" {
+		t.Errorf("confirmed (-want +got):\n%s", diff)
+	}
+}
+
+func TestFolderComesBackAsItWasSaved(t *testing.T) {
+	b := open(t)
+	b.folder.Problem, b.folder.Destination.ModSeq = "gone", 12
+	b.record(func(tx *Tx) error { return tx.SaveFolder(&b.folder) })
+	got, err := b.Folders(t.Context(), b.account)
+	if diff := cmp.Diff([]Folder{b.folder}, got); err != nil || diff != "" {
+		t.Errorf("(-want +got):\n%s %v", diff, err)
+	}
+}
+
+func TestConfirmationAndNextIntentsShareOneCommit(t *testing.T) {
+	b := open(t)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+	failed := errors.New("the disk is full")
+	err := b.Record(t.Context(), func(tx *Tx) error {
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 1}), tx.Intend([]Message{b.letter(2)}), failed)
+	})
+	if !errors.Is(err, failed) {
+		t.Fatalf("got error %v, want the disk's", err)
+	}
+	if got := b.messages(); len(got) != 1 || got[0].Stage != Intended {
+		t.Errorf("after the failed commit the ledger holds %v, want message 1 intended only", got)
+	}
+	b.record(func(tx *Tx) error {
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 1}), tx.Intend([]Message{b.letter(2)}))
+	})
+	if got := b.messages(); len(got) != 2 || got[0].Stage != Confirmed || got[1].Stage != Intended {
+		t.Errorf("after the commit the ledger holds %v, want 1 confirmed and 2 intended", got)
+	}
+}
+
+func TestNobodyWritesAfterTheLeaseIsLost(t *testing.T) {
+	b := open(t)
+	claim := func(owner string, epoch int64) {
+		err := b.db.Write(t.Context(), func(tx *sql.Tx) error {
+			_, err := tx.Exec(`UPDATE account SET lease_owner = $1, lease_epoch = $2 WHERE account_id = $3`, owner, epoch, b.account)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim("one", 5)
+	for _, stale := range []Lease{{}, {"one", 4}, {"two", 5}} {
+		err := b.Ledger.Writer(b.account, stale).Record(t.Context(), func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+		if !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("lease %v wrote: %v, want ErrLeaseLost", stale, err)
+		}
+	}
+	if n := len(b.messages()); n != 0 {
+		t.Errorf("%d rows were written without a lease", n)
+	}
+	b.Writer = b.Ledger.Writer(b.account, Lease{"one", 5})
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+}
+
+func TestBrokenStepsOfARowAreRefused(t *testing.T) {
+	key := func(b *book, uid uint32) Key { return b.key(uid) }
+	for name, step := range map[string]func(*book, *Tx) error{
+		"an intended message can't be intended twice":     func(b *book, tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) },
+		"a confirmed message can't be intended again":     func(b *book, tx *Tx) error { return tx.Intend([]Message{b.letter(2)}) },
+		"a confirmed message can't be confirmed again":    func(b *book, tx *Tx) error { return tx.Confirm(key(b, 2), Place{"", 9, 8}) },
+		"a confirmed message can't be forgotten":          func(b *book, tx *Tx) error { return tx.Forget(key(b, 2)) },
+		"a confirmed message can't be parked":             func(b *book, tx *Tx) error { return tx.Park(key(b, 2), "why") },
+		"an intended message has no fate to change":       func(b *book, tx *Tx) error { return tx.SetFate(key(b, 1), Deleted, "") },
+		"a message without a row can't be confirmed":      func(b *book, tx *Tx) error { return tx.Confirm(key(b, 99), Place{"", 9, 8}) },
+		"a fate that nobody knows is refused":             func(b *book, tx *Tx) error { return tx.SetFate(key(b, 2), "lost", "") },
+		"a message is not intended without a batch":       func(b *book, tx *Tx) error { m := b.letter(5); m.Intent.Batch = ""; return tx.Intend([]Message{m}) },
+		"a message is not intended without a UIDNEXT":     func(b *book, tx *Tx) error { m := b.letter(5); m.Intent.UIDNext = 0; return tx.Intend([]Message{m}) },
+		"a message is not intended without a UIDVALIDITY": func(b *book, tx *Tx) error { m := b.letter(5); m.Place.UIDValidity = 0; return tx.Intend([]Message{m}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1), b.letter(2)}) })
+			b.record(func(tx *Tx) error { return tx.Confirm(b.key(2), Place{"", 9, 2}) })
+			if err := b.Record(t.Context(), func(tx *Tx) error { return step(b, tx) }); err == nil {
+				t.Error("the step was taken")
+			}
+		})
+	}
+}
+
+func TestForgottenMessageIsNewAgain(t *testing.T) {
+	b := open(t)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1), b.letter(2), b.letter(3)}) })
+	b.record(func(tx *Tx) error {
+		return errors.Join(tx.Forget(b.key(1)), tx.Park(b.key(2), "its owner may have removed it"))
+	})
+	intended, err := b.Intended(t.Context(), b.account)
+	if err != nil || len(intended) != 1 || intended[0].UID != 3 {
+		t.Errorf("intended: %v %v, want message 3 alone", intended, err)
+	}
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+}
+
+func TestRenamedMessageKeepsFateAndFlags(t *testing.T) {
+	b := open(t)
+	other := Folder{SourceName: "Old", DestinationName: "Old", Source: Mark{UIDValidity: 8}}
+	b.record(func(tx *Tx) error { return tx.SaveFolder(&other) })
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+	b.record(func(tx *Tx) error {
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 4}), tx.SetGone(b.key(1)), tx.Rename(b.key(1), Key{other.ID, 8, 77}, "INBOX"))
+	})
+	want := b.letter(1)
+	want.Key, want.Stage, want.Fate, want.Appended, want.Place = Key{other.ID, 8, 77}, Confirmed, Copied, true, Place{"INBOX", 9, 4}
+	got, err := b.Messages(t.Context(), other.ID)
+	if diff := cmp.Diff([]Message{want}, got); err != nil || diff != "" {
+		t.Errorf("(-want +got):\n%s %v", diff, err)
+	}
+}
+
+func TestClaimedUIDsIncludeThoseOfOtherFoldersRows(t *testing.T) {
+	b := open(t)
+	other := Folder{SourceName: "Old", DestinationName: "Old"}
+	b.record(func(tx *Tx) error { return tx.SaveFolder(&other) })
+	elsewhere := b.letter(1)
+	elsewhere.Key = Key{other.ID, 7, 1}
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1), b.letter(2), elsewhere}) })
+	b.record(func(tx *Tx) error {
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 5}), tx.Confirm(b.key(2), Place{"Old", 9, 6}), tx.Confirm(elsewhere.Key, Place{"INBOX", 9, 3}))
+	})
+	got, err := b.Claimed(t.Context(), b.account, "INBOX", 9)
+	if diff := cmp.Diff([]uint32{3, 5}, got); err != nil || diff != "" {
+		t.Errorf("(-want +got):\n%s %v", diff, err)
+	}
+	if got, err := b.Claimed(t.Context(), b.account, "INBOX", 10); err != nil || len(got) != 0 {
+		t.Errorf("another UIDVALIDITY has claims %v %v", got, err)
+	}
+}
+
+func TestCountsAddUpToTheRows(t *testing.T) {
+	b := open(t)
+	fates := map[uint32]Message{4: {Fate: Delivered}, 5: {Fate: Skipped, Reason: "too large"}, 6: {Fate: Refused, Reason: "NO", KeptFile: "/kept/6"}, 7: {Fate: Deleted, SourceGone: true}}
+	b.record(func(tx *Tx) error {
+		errs := []error{tx.Intend([]Message{b.letter(1), b.letter(2), b.letter(3)}), tx.Confirm(b.key(1), Place{"", 9, 1}), tx.Park(b.key(2), "why")}
+		for uid, m := range fates {
+			m.Key = b.key(uid)
+			errs = append(errs, tx.Add(m))
+		}
+		return errors.Join(errs...)
+	})
+	counts, err := b.Count(t.Context(), b.account)
+	if err != nil || len(counts) != 1 {
+		t.Fatalf("%v %v", counts, err)
+	}
+	want := Counts{
+		Fates:    map[Fate]int{Copied: 1, Delivered: 1, Skipped: 1, Refused: 1, Deleted: 1},
+		Intended: 1, Parked: 1, Present: 6, Gone: 1, Octets: 101,
+	}
+	if diff := cmp.Diff(want, counts[0].Counts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, Total(counts)); diff != "" {
+		t.Errorf("total (-want +got):\n%s", diff)
+	}
+	exceptions, err := b.Exceptions(t.Context(), b.account)
+	if err != nil || len(exceptions) != 3 || exceptions[2].KeptFile != "/kept/6" || exceptions[0].SourceName != "INBOX" {
+		t.Errorf("exceptions: %+v %v, want the parked, the skipped and the refused one", exceptions, err)
+	}
+}
+
+func TestEmptyFolderIsCounted(t *testing.T) {
+	b := open(t)
+	counts, err := b.Count(t.Context(), b.account)
+	if err != nil || len(counts) != 1 || counts[0].Present != 0 {
+		t.Errorf("%v %v, want one folder with no rows", counts, err)
+	}
+}
+
+// TestCheckerFinds breaks the ledger on purpose, past the methods that refuse to.
+func TestCheckerFinds(t *testing.T) {
+	for _, c := range []struct{ name, sql, want string }{
+		{"two rows that stand for one message here", `UPDATE message SET destination_uid = 1 WHERE source_uid = 2`, "L2"},
+		{"a copied message that is nowhere", `UPDATE message SET destination_uid = 0 WHERE source_uid = 1`, "L1"},
+		{"a copied message without digest", `UPDATE message SET digest = '' WHERE source_uid = 1`, "L1"},
+		{"an intended message that nobody could find", `UPDATE message SET intent_uidnext = 0 WHERE source_uid = 3`, "L2"},
+		{"a parked message without a reason", `UPDATE message SET stage = 'parked' WHERE source_uid = 3`, "L1"},
+		{"a refused message whose bytes are lost", `UPDATE message SET fate = 'refused', reason = 'NO', appended = 0 WHERE source_uid = 1`, "L1"},
+		{"a delivered message that the mirror calls its own", `UPDATE message SET fate = 'delivered' WHERE source_uid = 1`, "L4"},
+		{"a finished folder with fewer rows than messages", `UPDATE folder SET source_messages = 4`, "L1"},
+		{"two folders in one place", `INSERT INTO folder (account_id, source_name, destination_name) SELECT account_id, 'inbox', 'INBOX' FROM folder`, "L6"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t)
+			b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1), b.letter(2), b.letter(3)}) })
+			b.record(func(tx *Tx) error {
+				return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 1}), tx.Confirm(b.key(2), Place{"", 9, 2}))
+			})
+			b.check()
+			broken := errors.New("rolled back")
+			b.tamper(c.sql)
+			found, err := b.Check(t.Context(), b.account)
+			if err != nil || len(found) != 1 || found[0].Invariant != c.want {
+				t.Errorf("got %v %v, want one violation of %s (%v)", found, err, c.want, broken)
+			}
+			b.tamper(`DELETE FROM message`)
+			b.tamper(`DELETE FROM folder`)
+		})
+	}
+}
+
+func (b *book) tamper(statement string) {
+	b.t.Helper()
+	err := b.db.Write(context.Background(), func(tx *sql.Tx) error { _, err := tx.Exec(statement); return err })
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestSettledCheckerWantsNoMessageInDoubt(t *testing.T) {
+	b := open(t)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+	found, err := b.CheckSettled(t.Context(), b.account)
+	if err != nil || len(found) != 1 || !strings.Contains(found[0].String(), "L1: message 1 of folder") {
+		t.Errorf("got %v %v, want message 1 reported", found, err)
+	}
+}
+
+func TestFlagChangesAreThoseOfTheSourceOnly(t *testing.T) {
+	for _, c := range []struct{ base, next, add, remove string }{
+		{`\Seen`, `\Seen`, "", ""},
+		{"", `\Flagged \Seen`, `\Flagged \Seen`, ""},
+		{`\Seen work`, `work`, "", `\Seen`},
+		{`$Forwarded`, `$forwarded`, "", ""},
+		{`\Answered`, `\Flagged`, `\Flagged`, `\Answered`},
+	} {
+		add, remove := FlagChanges(c.base, c.next)
+		if strings.Join(add, " ") != c.add || strings.Join(remove, " ") != c.remove {
+			t.Errorf("from %q to %q: add %v remove %v, want add %q remove %q", c.base, c.next, add, remove, c.add, c.remove)
+		}
+	}
+}
+
+func TestJoinedFlagsAreSortedAndSingle(t *testing.T) {
+	if got, want := JoinFlags([]string{"work", `\Seen`, "Work", `\Answered`}), `\Answered \Seen Work`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// BenchmarkRecord is what the ledger costs a copy: intents of one batch of 100 and confirmations of the one before.
+func BenchmarkRecord(b *testing.B) {
+	k := open(b)
+	uid := uint32(0)
+	var before []Message
+	for b.Loop() {
+		batch := make([]Message, 100)
+		for i := range batch {
+			uid++
+			batch[i] = k.letter(uid)
+			batch[i].Digest = [letter.DigestSize]byte{1, byte(uid), byte(uid >> 8), byte(uid >> 16)}
+			batch[i].Intent.Batch = fmt.Sprint(uid / 100)
+		}
+		k.record(func(tx *Tx) error {
+			for _, m := range before {
+				if err := tx.Confirm(m.Key, Place{"", 9, m.UID}); err != nil {
+					return err
+				}
+			}
+			return tx.Intend(batch)
+		})
+		before = batch
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(uid), "µs/message")
+}
+
+// BenchmarkMessages is what a pass over a folder of 100,000 messages costs before it looks at any.
+func BenchmarkMessages(b *testing.B) {
+	k := open(b)
+	k.record(func(tx *Tx) error {
+		for uid := range uint32(100_000) {
+			m := k.letter(uid + 1)
+			m.Fate, m.Place.UID, m.Appended = Copied, uid+1, true
+			m.Digest[0] = 1
+			if err := tx.Add(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for b.Loop() {
+		if n := len(k.messages()); n != 100_000 {
+			b.Fatal(n)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package ledger
+
+const (
+	// Takes the account's row for the whole transaction, so that nobody can claim the account before the commit.
+	// Portable: in SQLite a write transaction is alone anyway, PostgreSQL locks the row.
+	fenceLease = `
+UPDATE account SET lease_epoch = lease_epoch WHERE account_id = $1 AND lease_owner = $2 AND lease_epoch = $3`
+
+	selectFolders = `
+SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
+       destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
+       compared_at_ms, problem
+FROM folder WHERE account_id = $1 ORDER BY folder_id`
+
+	insertFolder = `
+INSERT INTO folder (source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
+    destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
+    compared_at_ms, problem, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING folder_id`
+
+	updateFolder = `
+UPDATE folder SET source_name = $1, source_uidvalidity = $2, source_uidnext = $3, source_modseq = $4,
+    source_messages = $5, destination_name = $6, destination_uidvalidity = $7, destination_uidnext = $8,
+    destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12
+WHERE account_id = $13 AND folder_id = $14`
+
+	messageColumns = `message.folder_id, message.source_uidvalidity, message.source_uid, stage, fate, reason, kept_file,
+    message.destination_name, message.destination_uidvalidity, destination_uid, appended, intent_batch, intent_uidnext,
+    digest, fingerprint, size_octets, internal_date_s, flags, source_gone`
+
+	selectMessages = `SELECT ` + messageColumns + ` FROM message
+WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
+
+	selectIntended = `SELECT ` + messageColumns + `
+FROM message JOIN folder ON folder.folder_id = message.folder_id
+WHERE account_id = $1 AND stage = 'intended'
+ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
+
+	selectExceptions = `SELECT ` + messageColumns + `, folder.source_name
+FROM message JOIN folder ON folder.folder_id = message.folder_id
+WHERE account_id = $1 AND (stage = 'parked' OR fate IN ('skipped', 'refused') OR reason <> '')
+ORDER BY folder.source_name, message.source_uidvalidity, source_uid`
+
+	selectClaimed = `
+SELECT destination_uid FROM message JOIN folder ON folder.folder_id = message.folder_id
+WHERE account_id = $1 AND message.destination_uidvalidity = $3 AND destination_uid > 0
+  AND (message.destination_name = $2 OR message.destination_name = '' AND folder.destination_name = $2)
+ORDER BY destination_uid`
+
+	selectCounts = `
+SELECT folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
+       stage, fate, source_gone, count(source_uid), coalesce(sum(size_octets), 0)
+FROM folder LEFT JOIN message ON message.folder_id = folder.folder_id
+WHERE account_id = $1
+GROUP BY folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
+         stage, fate, source_gone
+ORDER BY folder.source_name, folder.folder_id`
+
+	insertMessage = `
+INSERT INTO message (folder_id, source_uidvalidity, source_uid, stage, fate, reason, kept_file, destination_name,
+    destination_uidvalidity, destination_uid, appended, intent_batch, intent_uidnext, digest, fingerprint, size_octets,
+    internal_date_s, flags, source_gone)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+
+	whereKey = ` WHERE folder_id = $1 AND source_uidvalidity = $2 AND source_uid = $3`
+
+	confirmMessage = `
+UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` +
+		whereKey + ` AND stage = 'intended'`
+	forgetMessage = `DELETE FROM message` + whereKey + ` AND stage = 'intended'`
+	parkMessage   = `UPDATE message SET stage = 'parked', reason = $4` + whereKey + ` AND stage = 'intended'`
+
+	updateFate  = `UPDATE message SET fate = $4, reason = $5` + whereKey + ` AND stage = 'confirmed'`
+	updateFlags = `UPDATE message SET flags = $4` + whereKey
+	updateGone  = `UPDATE message SET source_gone = 1` + whereKey
+	updatePlace = `
+UPDATE message SET destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` + whereKey + ` AND stage = 'confirmed'`
+	updateIdentity = `
+UPDATE message SET folder_id = $4, source_uidvalidity = $5, source_uid = $6, destination_name = $7, source_gone = 0` + whereKey
+)
