@@ -2,10 +2,13 @@ package destination
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
 	"mailstork/daemon/account"
+	"mailstork/daemon/letter"
 	"mailstork/daemon/mirror/wire"
 	"mailstork/daemon/secret"
 )
@@ -52,83 +55,153 @@ type Conn struct {
 }
 
 // Dial connects and logs in. A refused login is a *wire.LoginError.
-func Dial(ctx context.Context, o Options) (*Conn, error) { panic("body follows") }
+func Dial(ctx context.Context, o Options) (*Conn, error) {
+	w, err := wire.Dial(ctx, wire.Options{
+		Address: o.Address, LocalAddress: o.LocalAddress, TLS: o.TLS, CAFile: o.CAFile,
+		ServerName: o.ServerName, IdleTimeout: o.IdleTimeout, Trace: o.Trace,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{w: w}
+	if err = c.login(ctx, o); err != nil {
+		_ = w.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) login(ctx context.Context, o Options) error {
+	l := wire.Login{User: o.User, Password: o.Password}
+	if o.MasterUser != "" {
+		separator := o.Separator
+		if separator == "" {
+			separator = "*"
+		}
+		l = wire.Login{User: o.User + separator + o.MasterUser, Password: o.MasterPassword}
+	}
+	if err := c.w.Login(ctx, l); err != nil {
+		return err
+	}
+	if !c.w.Has("QRESYNC") {
+		return nil
+	}
+	return c.do(ctx, "ENABLE", func(cmd *wire.Command) { cmd.Word("QRESYNC") })
+}
+
+// do runs one command whose arguments build adds.
+func (c *Conn) do(ctx context.Context, verb string, build func(*wire.Command)) error {
+	leave, err := c.w.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := c.w.Begin(verb)
+	build(cmd)
+	_ = cmd.End(true) // Wait gives its error
+	_, err = cmd.Wait()
+	if s := wire.Refused(err); s != nil && s.Status == "BAD" {
+		c.w.Drop()
+	}
+	return leave(err)
+}
+
+// simple runs a command whose one argument is a folder.
+func (c *Conn) simple(ctx context.Context, verb, raw string) error {
+	err := c.do(ctx, verb, func(cmd *wire.Command) { cmd.String(raw) })
+	if err != nil {
+		return fmt.Errorf("%s of %q: %w", verb, raw, err)
+	}
+	return nil
+}
 
 // Close logs out without waiting for the answer. It may be called twice, and from
 // another goroutine to end a call that is under way.
-func (c *Conn) Close() error { panic("body follows") }
+func (c *Conn) Close() error {
+	return c.w.Close()
+}
 
 // Err is nil while the connection can be used.
-func (c *Conn) Err() error { panic("body follows") }
+func (c *Conn) Err() error {
+	return c.w.Err()
+}
 
 // Has tells whether the server offers a capability ("MULTIAPPEND").
-func (c *Conn) Has(capability string) bool { panic("body follows") }
+func (c *Conn) Has(capability string) bool {
+	return c.w.Has(capability)
+}
 
 // Oddities hands over what was survived since the last call.
-func (c *Conn) Oddities() []Oddity { panic("body follows") }
+func (c *Conn) Oddities() []Oddity {
+	return c.w.Oddities()
+}
 
 // Namespace is the personal namespace; known after Folders.
-func (c *Conn) Namespace() Namespace { panic("body follows") }
+func (c *Conn) Namespace() Namespace {
+	return c.w.Namespace()
+}
 
 // Folders lists the personal folders with their status in one round trip.
-func (c *Conn) Folders(ctx context.Context) ([]Folder, error) { panic("body follows") }
+func (c *Conn) Folders(ctx context.Context) ([]Folder, error) {
+	return c.w.Folders(ctx)
+}
 
 // Create makes a folder; one that exists already is no error.
-func (c *Conn) Create(ctx context.Context, raw string) error { panic("body follows") }
+func (c *Conn) Create(ctx context.Context, raw string) error {
+	err := c.simple(ctx, "CREATE", raw)
+	if s := wire.Refused(err); s != nil && s.Code == "ALREADYEXISTS" {
+		return nil
+	}
+	return err
+}
 
 // Subscribe subscribes to a folder; doing so twice is no error.
-func (c *Conn) Subscribe(ctx context.Context, raw string) error { panic("body follows") }
+func (c *Conn) Subscribe(ctx context.Context, raw string) error {
+	return c.simple(ctx, "SUBSCRIBE", raw)
+}
 
 // Select opens a folder for StoreFlags and Expunge. To look, use Examine.
-func (c *Conn) Select(ctx context.Context, raw string) (Selected, error) { panic("body follows") }
+func (c *Conn) Select(ctx context.Context, raw string) (Selected, error) {
+	return c.w.Open(ctx, raw, false)
+}
 
 // Examine opens a folder read-only. List, UIDs, Changes, Headers and Digests work
 // on the folder opened last.
-func (c *Conn) Examine(ctx context.Context, raw string) (Selected, error) { panic("body follows") }
+func (c *Conn) Examine(ctx context.Context, raw string) (Selected, error) {
+	return c.w.Open(ctx, raw, true)
+}
 
 // List calls fn for every message whose UID lies in r, with bounded memory.
 func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error {
-	panic("body follows")
+	return c.w.List(ctx, r, fn)
 }
 
 // UIDs returns the UIDs of the folder in ascending order.
-func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) { panic("body follows") }
+func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) {
+	return c.w.UIDs(ctx)
+}
 
 // Changes calls fn for every message whose modseq is above since (UID, Flags and
 // ModSeq set) and returns the UIDs that vanished since then. vanished may contain
 // UIDs that never existed. A HighestModSeq below since means that Dovecot rebuilt
 // its index and that vanished knows nothing: the caller must compare UIDs instead.
 func (c *Conn) Changes(ctx context.Context, since uint64, fn func(Entry) error) (vanished UIDSet, err error) {
-	panic("body follows")
+	return c.w.Changes(ctx, since, c.w.Has("QRESYNC"), fn)
 }
 
 // Headers calls fn with the named header fields of each message. The bytes are
 // valid until fn returns. missing are the UIDs that did not come.
 func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error) {
-	panic("body follows")
+	return c.w.Headers(ctx, uids, fields, fn)
 }
 
 // Digests reads messages back and calls fn with the digest (letter.Digest) and the
 // size of each as stored. missing are the UIDs that did not come.
 func (c *Conn) Digests(ctx context.Context, uids []uint32, fn func(uid uint32, size int64, digest [32]byte) error) (missing []uint32, err error) {
-	panic("body follows")
+	return c.w.Fetch(ctx, uids, func(m wire.Message) error {
+		d := letter.NewDigest()
+		if _, err := io.Copy(d, m.Body); err != nil {
+			return err
+		}
+		return fn(m.UID, d.Octets(), d.Sum())
+	})
 }
-
-// FlagChange is how StoreFlags changes flags.
-type FlagChange int
-
-const (
-	AddFlags FlagChange = iota
-	RemoveFlags
-	ReplaceFlags
-)
-
-// StoreFlags changes flags and keywords of messages in the selected folder. Flags
-// that Dovecot cannot keep are left out and returned as unkept.
-func (c *Conn) StoreFlags(ctx context.Context, uids []uint32, change FlagChange, flags []string) (unkept []string, err error) {
-	panic("body follows")
-}
-
-// Expunge deletes exactly these messages of the selected folder (L4): UID STORE
-// \Deleted, then UID EXPUNGE; never EXPUNGE. A UID that is gone already is no error.
-func (c *Conn) Expunge(ctx context.Context, uids []uint32) error { panic("body follows") }

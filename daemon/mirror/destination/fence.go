@@ -1,8 +1,13 @@
 package destination
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -20,4 +25,58 @@ type FenceOptions struct {
 // Fence waits until no session of ours for the account is left. Dovecot still runs
 // the commands that a dead client sent: only after the fence is what the
 // destination shows the whole truth about an append in doubt (L2).
-func Fence(ctx context.Context, o FenceOptions) error { panic("body follows") }
+func Fence(ctx context.Context, o FenceOptions) error {
+	if !o.LocalAddress.IsValid() || o.User == "" {
+		return errors.New("fencing: no account, or no address to know our sessions by")
+	}
+	every, timeout := o.Every, o.Timeout
+	if every <= 0 {
+		every = 20 * time.Millisecond
+	}
+	if timeout <= 0 {
+		timeout = time.Minute
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		sessions, err := o.sessions(limited)
+		if err == nil && len(sessions) == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return fmt.Errorf("fencing %s: %w", o.User, context.Cause(ctx))
+			}
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("fencing %s: still there after %v: %s", o.User, timeout, strings.Join(sessions, "; "))
+		}
+	}
+}
+
+// sessions asks Dovecot for the sessions of the account that come from our address.
+func (o FenceOptions) sessions(ctx context.Context) ([]string, error) {
+	command := o.Command
+	if len(command) == 0 {
+		command = []string{"doveadm"}
+	}
+	args := append(append([]string(nil), command[1:]...), "-f", "tab", "who", "-1", o.User, netip.PrefixFrom(o.LocalAddress, o.LocalAddress.BitLen()).String())
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, command[0], args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("fencing %s: asking Dovecot for its sessions: %w: %s", o.User, err, strings.TrimSpace(stderr.String()))
+	}
+	// No sessions is a heading alone; nothing at all is no answer.
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if !strings.HasPrefix(lines[0], "username\t") {
+		return nil, fmt.Errorf("fencing %s: %q told no sessions: %q", o.User, command, out)
+	}
+	return lines[1:], nil
+}

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"mailstork/daemon/account"
@@ -19,6 +18,7 @@ type (
 	UIDRange = wire.UIDRange
 	UIDSet   = wire.UIDSet
 	Oddity   = wire.Oddity
+	Message  = wire.Message
 )
 
 // Options say where the account is and what opens it.
@@ -36,18 +36,6 @@ type Options struct {
 	Trace wire.Trace
 }
 
-// Message is one message on its way. Body must be read inside the callback; what
-// is left unread is skipped. It gives exactly Size bytes, or an error.
-type Message struct {
-	UID          uint32
-	Flags        []string
-	HasFlags     bool
-	InternalDate time.Time
-	HasDate      bool
-	Size         int64 // exact octets of Body, known before its first byte
-	Body         io.Reader
-}
-
 // Conn is one connection. It serves one goroutine at a time.
 type Conn struct {
 	w *wire.Conn
@@ -55,50 +43,78 @@ type Conn struct {
 
 // Dial connects, verifies TLS, logs in and learns the capabilities. A refused
 // login is a *wire.LoginError, a bad certificate a *wire.TLSError.
-func Dial(ctx context.Context, o Options) (*Conn, error) { panic("body follows") }
+func Dial(ctx context.Context, o Options) (*Conn, error) {
+	w, err := wire.Dial(ctx, wire.Options{
+		Address: o.Server.HostPort(), TLS: o.Server.TLS, CAFile: o.Server.CAFile,
+		ServerName: o.Server.CertificateName(), IdleTimeout: o.IdleTimeout, Trace: o.Trace, ReadOnly: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = w.Login(ctx, wire.Login{User: o.User, AuthzID: o.AuthzID, Password: o.Password}); err != nil {
+		_ = w.Close()
+		return nil, err
+	}
+	return &Conn{w: w}, nil
+}
 
 // Close logs out without waiting for the answer. It may be called twice, and from
 // another goroutine to end a call that is under way.
-func (c *Conn) Close() error { panic("body follows") }
+func (c *Conn) Close() error {
+	return c.w.Close()
+}
 
 // Err is nil while the connection can be used.
-func (c *Conn) Err() error { panic("body follows") }
+func (c *Conn) Err() error {
+	return c.w.Err()
+}
 
 // Has tells whether the server offers a capability ("CONDSTORE").
-func (c *Conn) Has(capability string) bool { panic("body follows") }
+func (c *Conn) Has(capability string) bool {
+	return c.w.Has(capability)
+}
 
 // Oddities hands over what was survived since the last call (bounded; the last
 // one says how many more there were).
-func (c *Conn) Oddities() []Oddity { panic("body follows") }
+func (c *Conn) Oddities() []Oddity {
+	return c.w.Oddities()
+}
 
 // Folders lists the personal folders with their status, in one round trip where
 // the server can. A folder that cannot be looked at has its Problem set.
-func (c *Conn) Folders(ctx context.Context) ([]Folder, error) { panic("body follows") }
+func (c *Conn) Folders(ctx context.Context) ([]Folder, error) {
+	return c.w.Folders(ctx)
+}
 
 // Examine opens a folder read-only (L5). List, UIDs, Changes, Headers and Fetch
 // work on the folder examined last.
-func (c *Conn) Examine(ctx context.Context, raw string) (Selected, error) { panic("body follows") }
+func (c *Conn) Examine(ctx context.Context, raw string) (Selected, error) {
+	return c.w.Open(ctx, raw, true)
+}
 
 // List calls fn for every message whose UID lies in r, in the order of the server,
 // with bounded memory. Zero, duplicate and unasked UIDs are dropped and reported.
 // An error of fn ends the connection and is returned.
 func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error {
-	panic("body follows")
+	return c.w.List(ctx, r, fn)
 }
 
 // UIDs returns the UIDs of the folder in ascending order.
-func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) { panic("body follows") }
+func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) {
+	return c.w.UIDs(ctx)
+}
 
 // Changes calls fn for every message whose modseq is above since; only UID, Flags
 // and ModSeq are set. The server must offer CONDSTORE.
 func (c *Conn) Changes(ctx context.Context, since uint64, fn func(Entry) error) error {
-	panic("body follows")
+	_, err := c.w.Changes(ctx, since, false, fn)
+	return err
 }
 
 // Headers calls fn with the named header fields of each message, as they stand in
 // it. The bytes are valid until fn returns. missing are the UIDs that did not come.
 func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error) {
-	panic("body follows")
+	return c.w.Headers(ctx, uids, fields, fn)
 }
 
 // Fetch streams the messages, each at most once and only if asked for, in the
@@ -106,5 +122,5 @@ func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn f
 // are the UIDs that did not come (gone meanwhile, or refused by the server); it is
 // right also beside an error.
 func (c *Conn) Fetch(ctx context.Context, uids []uint32, fn func(Message) error) (missing []uint32, err error) {
-	panic("body follows")
+	return c.w.Fetch(ctx, uids, fn)
 }

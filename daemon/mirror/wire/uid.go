@@ -38,10 +38,8 @@ func NewUIDSet(uids ...uint32) UIDSet {
 	}
 	var s UIDSet
 	for _, u := range uids {
-		if n := len(s); n > 0 && u <= s[n-1].To+1 && s[n-1].To != 1<<32-1 {
+		if n := len(s); n > 0 && uint64(u) <= uint64(s[n-1].To)+1 {
 			s[n-1].To = u
-			continue
-		} else if n > 0 && u == s[n-1].To {
 			continue
 		}
 		s = append(s, UIDRange{u, u})

@@ -1,0 +1,285 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+const (
+	windowMessages = 100 // messages asked for in one UID FETCH
+	windowOctets   = 900 // of UID set in one command: RFC 2683 §3.2.1.5
+	windowsOpen    = 4   // commands in flight, so that the round trip is never waited for
+)
+
+// Message is one message on its way. Body must be read inside the callback; what is
+// left unread is skipped. It gives exactly Size octets, or an error.
+type Message struct {
+	UID          uint32
+	Flags        []string
+	HasFlags     bool
+	InternalDate time.Time
+	HasDate      bool
+	Size         int64 // exact octets of Body, known before its first one
+	Body         io.Reader
+}
+
+// reconciler knows which of the UIDs asked for have come.
+type reconciler struct {
+	uids []uint32 // ascending
+	got  []bool
+}
+
+func newReconciler(uids []uint32) *reconciler {
+	sorted := slices.Clone(uids)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	return &reconciler{uids: sorted, got: make([]bool, len(sorted))}
+}
+
+// find returns the index of an asked UID.
+func (r *reconciler) find(uid uint32) (int, bool) { return slices.BinarySearch(r.uids, uid) }
+
+func (r *reconciler) missing() []uint32 {
+	var out []uint32
+	for i, uid := range r.uids {
+		if !r.got[i] {
+			out = append(out, uid)
+		}
+	}
+	return out
+}
+
+// accept marks a UID as received. One that was not asked for, or has come already,
+// is reported and not wanted.
+func (c *Conn) accept(r *reconciler, uid uint32) bool {
+	i, asked := r.find(uid)
+	switch {
+	case !asked:
+		c.note("unasked-uid", "%d of %q", uid, c.selected.Raw)
+	case r.got[i]:
+		c.note("duplicate-uid", "%d of %q", uid, c.selected.Raw)
+	default:
+		r.got[i] = true
+		return true
+	}
+	return false
+}
+
+// windows cuts uids, in the order given, into pieces that one command may name.
+func windows(uids []uint32, messages int) []UIDSet {
+	var out []UIDSet
+	for len(uids) > 0 {
+		n := min(len(uids), messages)
+		set := NewUIDSet(uids[:n]...)
+		for n > 1 && len(set.String()) > windowOctets {
+			n /= 2
+			set = NewUIDSet(uids[:n]...)
+		}
+		out = append(out, set)
+		uids = uids[n:]
+	}
+	return out
+}
+
+// Windows cuts uids into sets that one command may name.
+func Windows(uids []uint32) []UIDSet { return windows(uids, len(uids)) }
+
+// pipeline sends one UID FETCH per window, windowsOpen of them ahead, and waits for
+// all. A NO costs its window: what did not come is missing. It returns the last NO.
+func (c *Conn) pipeline(sets []UIDSet, items string, on func(UIDSet) handler) (refused error, err error) {
+	var open []*Command
+	for len(sets) > 0 || len(open) > 0 {
+		for len(sets) > 0 && len(open) < windowsOpen {
+			cmd := c.begin("UID FETCH", on(sets[0])).Word(sets[0].String()).Word(items)
+			if err = cmd.End(false); err != nil {
+				return nil, err
+			}
+			open, sets = append(open, cmd), sets[1:]
+		}
+		_, err = open[0].Wait()
+		open = open[1:]
+		if s := Refused(err); s != nil && s.Status == "NO" {
+			c.note("notice", "%s", s.Raw)
+			refused = err
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return refused, nil
+}
+
+// Fetch streams messages of the open folder, each at most once and only if asked
+// for. missing are the UIDs that did not come.
+func (c *Conn) Fetch(ctx context.Context, uids []uint32, fn func(Message) error) (missing []uint32, err error) {
+	leave, err := c.Enter(ctx)
+	if err != nil {
+		return uids, err
+	}
+	r := newReconciler(uids)
+	refused, err := c.fetchWindows(r, uids, fn)
+	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {
+		err = refused
+	}
+	if err != nil {
+		err = fmt.Errorf("fetching from %q: %w", c.selected.Raw, err)
+	}
+	return missing, leave(err)
+}
+
+func (c *Conn) fetchWindows(r *reconciler, uids []uint32, fn func(Message) error) (refused, err error) {
+	if !c.lateUID {
+		refused, err = c.pipeline(windows(uids, windowMessages), "(UID FLAGS INTERNALDATE BODY.PEEK[])",
+			func(UIDSet) handler {
+				return func(u untagged) error { return c.fetchMessage(r, u, fn) }
+			})
+	}
+	if err == nil && c.lateUID && len(r.missing()) > 0 {
+		return c.fetchSingly(r, fn)
+	}
+	return refused, err
+}
+
+// fetchMessage hands on one message of a window. A body may only be handed on when
+// it is certain whose it is: when the server names the UID, the flags or the date
+// behind the body, the body is skipped and asked for again by fetchSingly.
+func (c *Conn) fetchMessage(r *reconciler, u untagged, fn func(Message) error) error {
+	if u.word != "FETCH" {
+		return nil
+	}
+	var e Entry
+	return c.fetchReply(&e, func(e *Entry, size int64, body io.Reader, present bool) error {
+		if !present {
+			c.note("nil-body", "message %d of %q", e.UID, c.selected.Raw)
+			return nil
+		}
+		if e.UID == 0 || !e.HasFlags || !e.HasDate {
+			if !c.lateUID {
+				c.lateUID = true
+				c.note("late-uid", "%q names the UID behind the body: messages are fetched one by one", c.opt.Address)
+			}
+			return nil
+		}
+		if !c.accept(r, e.UID) {
+			return nil
+		}
+		return fn(e.message(size, body))
+	})
+}
+
+func (e *Entry) message(size int64, body io.Reader) Message {
+	return Message{UID: e.UID, Flags: e.Flags, HasFlags: e.HasFlags, InternalDate: e.InternalDate, HasDate: e.HasDate, Size: size, Body: body}
+}
+
+// errWrongUID breaks the connection: a body was handed on as another message's.
+var errWrongUID = errors.New("the server sent another message than the one asked for")
+
+// fetchSingly fetches what is missing with one command per message, flags and dates
+// asked for beforehand, so that every body belongs to the one UID of its command.
+func (c *Conn) fetchSingly(r *reconciler, fn func(Message) error) (refused, err error) {
+	missing := r.missing()
+	known := make(map[uint32]Entry, min(len(missing), windowMessages))
+	for window := range slices.Chunk(missing, windowMessages) {
+		clear(known)
+		if refused, err = c.pipeline(windows(window, windowMessages), "(UID FLAGS INTERNALDATE)",
+			func(UIDSet) handler {
+				return func(u untagged) error { return c.remember(known, u) }
+			}); err != nil {
+			return nil, err
+		}
+		if refused, err = c.pipeline(windows(window, 1), "(UID BODY.PEEK[])",
+			func(one UIDSet) handler {
+				return func(u untagged) error { return c.fetchOne(r, u, one[0].From, known, fn) }
+			}); err != nil {
+			return nil, err
+		}
+	}
+	return refused, nil
+}
+
+func (c *Conn) remember(known map[uint32]Entry, u untagged) error {
+	var e Entry
+	if u.word != "FETCH" {
+		return nil
+	}
+	if err := c.fetchReply(&e, nil); err != nil || e.UID == 0 {
+		return err
+	}
+	known[e.UID] = e
+	return nil
+}
+
+func (c *Conn) fetchOne(r *reconciler, u untagged, uid uint32, known map[uint32]Entry, fn func(Message) error) error {
+	if u.word != "FETCH" {
+		return nil
+	}
+	var e Entry
+	handed := false
+	err := c.fetchReply(&e, func(e *Entry, size int64, body io.Reader, present bool) error {
+		if !present || e.UID != 0 && e.UID != uid || !c.accept(r, uid) {
+			return nil
+		}
+		k := known[uid]
+		k.UID, handed = uid, true
+		return fn(k.message(size, body))
+	})
+	if err == nil && handed && e.UID != 0 && e.UID != uid {
+		return fmt.Errorf("%w: UID %d instead of %d", errWrongUID, e.UID, uid)
+	}
+	return err
+}
+
+// Headers calls fn with the named header fields of each message; at most
+// maxSmallLiteral octets of them, and the bytes are valid until fn returns.
+func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error) {
+	leave, err := c.Enter(ctx)
+	if err != nil {
+		return uids, err
+	}
+	items := "(UID BODY.PEEK[HEADER.FIELDS ("
+	for i, f := range fields {
+		if !IsAtom(f) {
+			return uids, leave(fmt.Errorf("asking for headers: %q is not a field name", f))
+		}
+		if i > 0 {
+			items += " "
+		}
+		items += f
+	}
+	r := newReconciler(uids)
+	refused, err := c.pipeline(windows(uids, windowMessages), items+")])", func(UIDSet) handler {
+		return func(u untagged) error { return c.fetchHeader(r, u, fn) }
+	})
+	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {
+		err = refused
+	}
+	if err != nil {
+		err = fmt.Errorf("reading headers from %q: %w", c.selected.Raw, err)
+	}
+	return missing, leave(err)
+}
+
+func (c *Conn) fetchHeader(r *reconciler, u untagged, fn func(uint32, []byte) error) error {
+	if u.word != "FETCH" {
+		return nil
+	}
+	var e Entry
+	var header []byte
+	got := false
+	err := c.fetchReply(&e, func(_ *Entry, size int64, body io.Reader, present bool) (err error) {
+		if size > maxSmallLiteral {
+			c.note("long-header", "%d octets, message %d of %q", size, e.UID, c.selected.Raw)
+			body = io.LimitReader(body, maxSmallLiteral)
+		}
+		header, err = io.ReadAll(body)
+		got = present
+		return err
+	})
+	if err != nil || !got || e.UID == 0 || !c.accept(r, e.UID) {
+		return err
+	}
+	return fn(e.UID, header)
+}

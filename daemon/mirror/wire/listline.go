@@ -1,0 +1,218 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+)
+
+// takeList reads "(attributes) separator name", RFC 9051 §7.3.1.
+func (l *listing) takeList(lsub bool) error {
+	d := &l.c.d
+	if err := d.spaces(); err != nil {
+		return err
+	}
+	attributes, err := d.value()
+	if err != nil {
+		return err
+	}
+	if err = d.spaces(); err != nil {
+		return err
+	}
+	separator, err := d.value()
+	if err != nil {
+		return err
+	}
+	if err = d.spaces(); err != nil {
+		return err
+	}
+	raw, err := d.folderName()
+	if err != nil {
+		return err
+	}
+	if raw == "" {
+		return odd("a folder has no name")
+	}
+	if isInbox(raw) {
+		raw = "INBOX"
+	}
+	f := Folder{Raw: raw, Selectable: true}
+	if separator.kind != nilValue && len(separator.text) == 1 {
+		f.Separator = separator.text[0]
+	}
+	for _, a := range attributes.list {
+		f.attribute(a.text)
+	}
+	if lsub {
+		l.subscribed[raw] = f.Selectable
+		return nil
+	}
+	return l.add(f)
+}
+
+func (f *Folder) attribute(a string) {
+	switch strings.ToLower(a) {
+	case `\noselect`, `\nonexistent`:
+		f.Selectable = false
+	case `\subscribed`:
+		f.Subscribed = true
+	case `\all`, `\allmail`:
+		f.SpecialUse = UseAll
+	case `\archive`:
+		f.SpecialUse = UseArchive
+	case `\drafts`:
+		f.SpecialUse = UseDrafts
+	case `\flagged`, `\starred`:
+		f.SpecialUse = UseFlagged
+	case `\junk`, `\spam`:
+		f.SpecialUse = UseJunk
+	case `\sent`:
+		f.SpecialUse = UseSent
+	case `\trash`:
+		f.SpecialUse = UseTrash
+	}
+}
+
+func (l *listing) add(f Folder) error {
+	if i, ok := l.index[f.Raw]; ok {
+		have := &l.folders[i]
+		have.Subscribed = have.Subscribed || f.Subscribed
+		have.Selectable = have.Selectable || f.Selectable
+		if have.SpecialUse == "" {
+			have.SpecialUse = f.SpecialUse
+		}
+		l.c.note("duplicate-folder", "%q", f.Raw)
+		return nil
+	}
+	if len(l.folders) >= maxFolders {
+		return &CapError{What: "folders", Limit: maxFolders}
+	}
+	l.index[f.Raw] = len(l.folders)
+	l.folders = append(l.folders, f)
+	return nil
+}
+
+// extended is what LIST-EXTENDED may add behind a name.
+var extended = regexp.MustCompile(`\s+\(\s*"?(?:CHILDINFO|OLDNAME)"?\s.*\)$`)
+
+// folderName reads the name at the end of a LIST line: a literal, a quoted string
+// (perhaps with quotes that its server forgot to escape), or whatever stands there,
+// spaces and brackets included.
+func (d *decoder) folderName() (string, error) {
+	if size, ok, err := d.literal(); err != nil {
+		return "", err
+	} else if ok {
+		v, err := d.smallLiteral(size)
+		return v.text, err
+	}
+	if open, err := d.accept('"'); err != nil {
+		return "", err
+	} else if open {
+		return d.looselyQuoted()
+	}
+	rest, err := d.text()
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(extended.ReplaceAllString(string(rest), ""), " \t"), nil
+}
+
+// looselyQuoted reads a quoted string that ends at a quote followed by a space or
+// the line end.
+func (d *decoder) looselyQuoted() (string, error) {
+	var name strings.Builder
+	for {
+		tok, err := d.quoted()
+		if err != nil {
+			return "", err
+		}
+		name.Write(tok)
+		end, err := d.atEnd()
+		if err != nil {
+			return "", err
+		}
+		b, err := d.peek()
+		if err != nil {
+			return "", err
+		}
+		if end || b == ' ' || b == '\t' {
+			return name.String(), nil
+		}
+		name.WriteByte('"')
+	}
+}
+
+// takeStatus reads "name (ITEM n …)". The name may be unquoted and have spaces; a
+// name that no folder has belongs to the STATUS that was asked.
+func (l *listing) takeStatus() error {
+	d := &l.c.d
+	if err := d.spaces(); err != nil {
+		return err
+	}
+	name, items, err := d.statusLine()
+	if err != nil {
+		return err
+	}
+	if isInbox(name) {
+		name = "INBOX"
+	}
+	i, ok := l.index[name]
+	if !ok {
+		i, ok = l.index[l.asked]
+		l.c.note("unknown-status", "%q", name)
+	}
+	if ok {
+		l.folders[i].Status.fill(items)
+	}
+	return nil
+}
+
+func (d *decoder) statusLine() (name string, items []string, err error) {
+	b, err := d.peek()
+	if err != nil {
+		return "", nil, err
+	}
+	if b == '"' || b == '{' {
+		if name, err = d.folderName(); err != nil {
+			return "", nil, err
+		}
+	}
+	rest, err := d.text()
+	if err != nil {
+		return "", nil, err
+	}
+	open := strings.LastIndexByte(string(rest), '(')
+	if open < 0 {
+		return "", nil, odd("a status has no list")
+	}
+	if name == "" {
+		name = strings.TrimRight(string(rest[:open]), " \t")
+	}
+	return name, strings.Fields(strings.Trim(string(rest[open+1:]), " \t)")), nil
+}
+
+// fill takes "ITEM n" pairs; what is no number is left out.
+func (s *Status) fill(items []string) {
+	small := func(text string) (uint32, bool) {
+		n, err := parseNumber([]byte(text))
+		return uint32(n), err == nil && n <= math.MaxUint32
+	}
+	for i := 0; i+1 < len(items); i += 2 {
+		switch strings.ToUpper(items[i]) {
+		case "MESSAGES":
+			s.Messages, s.HasMessages = small(items[i+1])
+		case "UIDNEXT":
+			s.UIDNext, s.HasUIDNext = small(items[i+1])
+		case "UIDVALIDITY":
+			s.UIDValidity, s.HasUIDValidity = small(items[i+1])
+		case "HIGHESTMODSEQ":
+			n, err := parseNumber([]byte(strings.Trim(items[i+1], "()")))
+			s.HighestModSeq, s.HasHighestModSeq = n, err == nil && n > 0
+		}
+	}
+}
+
+func (s Status) String() string {
+	return fmt.Sprintf("%d messages, uidnext %d, uidvalidity %d, highestmodseq %d", s.Messages, s.UIDNext, s.UIDValidity, s.HighestModSeq)
+}

@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Open makes raw the folder that the other calls work on: with EXAMINE when
+// readOnly, else with SELECT.
+func (c *Conn) Open(ctx context.Context, raw string, readOnly bool) (Selected, error) {
+	leave, err := c.Enter(ctx)
+	if err != nil {
+		return Selected{}, err
+	}
+	s, err := c.open(raw, readOnly)
+	if err != nil {
+		err = fmt.Errorf("opening %q: %w", raw, err)
+	}
+	return s, leave(err)
+}
+
+func (c *Conn) open(raw string, readOnly bool) (Selected, error) {
+	verb := "EXAMINE"
+	if !readOnly {
+		verb = "SELECT"
+	}
+	withModSeq := c.Has("CONDSTORE")
+	for {
+		c.selected = Selected{}
+		s := Selected{Raw: raw}
+		cmd := c.begin(verb, func(u untagged) error { return c.opened(&s, u) }).String(raw)
+		if withModSeq {
+			cmd.Word("(CONDSTORE)")
+		}
+		_ = cmd.End(true)
+		r, err := cmd.Wait()
+		if refused := Refused(err); refused != nil && refused.Status == "BAD" && withModSeq {
+			withModSeq = false
+			continue
+		}
+		if err != nil {
+			return Selected{}, err
+		}
+		s.ReadOnly = readOnly || r.Code == "READ-ONLY"
+		c.selected = s
+		return s, nil
+	}
+}
+
+// Selected is the folder opened last.
+func (c *Conn) Selected() Selected { return c.selected }
+
+func (c *Conn) opened(s *Selected, u untagged) (err error) {
+	switch {
+	case u.word == "EXISTS":
+		s.Exists = u.num
+	case u.word == "FLAGS":
+		s.Flags, err = c.flagList()
+	case u.reply.Code != "":
+		c.openedCode(s, u.reply)
+	}
+	return err
+}
+
+func (c *Conn) openedCode(s *Selected, r Reply) {
+	small := func() uint32 {
+		n, err := parseNumber([]byte(r.Args))
+		if err != nil || n > 1<<32-1 {
+			c.note("bad-number", "%s", r.Raw)
+			return 0
+		}
+		return uint32(n)
+	}
+	switch r.Code {
+	case "UIDVALIDITY":
+		s.UIDValidity = small()
+	case "UIDNEXT":
+		s.UIDNext = small()
+	case "HIGHESTMODSEQ":
+		s.HighestModSeq, _ = parseNumber([]byte(r.Args))
+	case "UIDNOTSTICKY":
+		s.UIDNotSticky = true
+	case "PERMANENTFLAGS":
+		for _, f := range strings.Fields(strings.Trim(r.Args, "()")) {
+			if spelled, ok := SystemFlag(f); ok {
+				f = spelled
+			}
+			s.PermanentFlags = append(s.PermanentFlags, f)
+		}
+	}
+}
