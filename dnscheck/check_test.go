@@ -67,7 +67,7 @@ func TestCheckIsNeverHereWhenOneServerIs(t *testing.T) {
 			w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.\n"+newMX+"example.org. 300 MX 20 old.example.org.")
 		}, Mixed, "mx_mixed"},
 		{"naming no MX", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.") }, Mixed, "mx_missing"},
-		{"naming the null MX", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. MX 0 .") }, Mixed, "mx_null"},
+		{"naming the null MX", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.\nexample.org. MX 0 .") }, Mixed, "mx_null"},
 		{"naming an alias", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. CNAME mx.example.org.") }, Unknown, "server_unknown"},
 		{"answering with too many records", func(w *world) { w.breakServer("192.0.2.54", flood) }, Unknown, "server_unknown"},
 		{"without an address", func(w *world) { w.serve("192.0.2.54", "dns.net", "dns.net. NS ns2.dns.net.") }, Unknown, "server_unknown"},
@@ -114,7 +114,6 @@ func TestLyingResolverOnlyDelays(t *testing.T) {
 	// The liar names its own parent server, which delegates to its own name server, which says what the thief likes.
 	w := internet(t, oldMX, oldMX)
 	w.serve("203.0.113.66", "org", "org. NS evil.org.\nevil.org. A 203.0.113.66\nexample.org. NS evil.org.")
-	w.serve("203.0.113.67", "example.org", newMX)
 	w.breakServer("192.0.2.9", func(_ string, q *dns.Msg) (*dns.Msg, error) {
 		m := authoritative([]*zone{
 			parseZone(t, ".", ". NS evil.org."), parseZone(t, "org", "org. NS evil.org.\nevil.org. A 203.0.113.66"),
@@ -123,7 +122,8 @@ func TestLyingResolverOnlyDelays(t *testing.T) {
 		m.Authoritative = false
 		return m, nil
 	})
-	w.serve("203.0.113.66", "example.org", newMX)
+	w.serve("203.0.113.66", "example.org", "example.org. NS evil.org.\n"+newMX)
+	w.host("203.0.113.66").forged = true
 	r := w.check(resolvers, question)
 	want(t, "verdict", r.MX, Mixed)
 	alone := w.check(Options{Resolvers: []netip.AddrPort{at("192.0.2.9")}}, question)

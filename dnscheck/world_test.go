@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +29,7 @@ type world struct {
 type host struct {
 	zones     []*zone
 	recursive bool
+	forged    bool // honest resolvers never come here
 	answer    func(network string, q *dns.Msg) (*dns.Msg, error)
 }
 
@@ -182,6 +185,14 @@ func (z *zone) find(name string, qtype uint16) []dns.RR {
 	return found
 }
 
+func (z *zone) setSerial(serial uint32) {
+	for _, rr := range z.rrs {
+		if soa, ok := rr.(*dns.SOA); ok {
+			soa.Serial = serial
+		}
+	}
+}
+
 func (z *zone) has(name string) bool {
 	for _, rr := range z.rrs {
 		if dns.IsSubDomain(name, rr.Header().Name) {
@@ -194,12 +205,16 @@ func (z *zone) has(name string) bool {
 // recurse answers from all zones of the world at once, following aliases.
 func (w *world) recurse(q *dns.Msg) *dns.Msg {
 	var all []*zone
-	for _, h := range w.servers {
-		if !h.recursive && h.answer == nil {
+	for _, addr := range slices.SortedFunc(maps.Keys(w.servers), netip.AddrPort.Compare) {
+		h := w.servers[addr]
+		if !h.recursive && !h.forged && h.answer == nil {
 			all = append(all, h.zones...)
 		}
 	}
 	reply := authoritative(all, q)
+	if len(reply.Answer) == 0 && !reply.Authoritative {
+		return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure) // the way ends at a server that does not answer
+	}
 	if alias, ok := lastAlias(reply); ok {
 		onward := q.Copy()
 		onward.Question[0].Name = alias
@@ -241,8 +256,8 @@ func (w *world) check(o Options, q Question) Report {
 // internet is the usual world: root, org and net, a domain on two servers, and two honest resolvers.
 func internet(t *testing.T, ns1, ns2 string) *world {
 	w := newWorld(t)
-	w.serve("192.0.2.1", ".", "org. NS a.nic.org.\na.nic.org. A 192.0.2.10\nnet. NS a.nic.net.\na.nic.net. A 192.0.2.11\n. NS a.root.org.\na.root.org. A 192.0.2.1")
-	w.serve("192.0.2.10", "org", "org. NS a.nic.org.\na.nic.org. A 192.0.2.10\n"+
+	w.serve("192.0.2.1", ".", "dead. NS a.dead.\norg. NS a.nic.org.\na.nic.org. A 192.0.2.10\nnet. NS a.nic.net.\na.nic.net. A 192.0.2.11\n. NS a.root.org.\na.root.org. A 192.0.2.1")
+	w.serve("192.0.2.10", "org", "org. NS a.nic.org.\na.nic.org. A 192.0.2.10\na.root.org. A 192.0.2.1\n"+
 		"example.org. 86400 NS ns1.example.org.\nexample.org. 86400 NS ns2.dns.net.\nns1.example.org. A 192.0.2.53\nnew.org. NS ns1.example.org.")
 	w.serve("192.0.2.11", "net", "net. NS a.nic.net.\na.nic.net. A 192.0.2.11\ndns.net. NS ns2.dns.net.\nns2.dns.net. A 192.0.2.54")
 	w.serve("192.0.2.54", "dns.net", "dns.net. NS ns2.dns.net.\nns2.dns.net. A 192.0.2.54")
@@ -263,7 +278,7 @@ var (
 
 const (
 	newMX = "example.org. 300 MX 10 mx.example.org.\nexample.org. TXT \"v=spf1 mx -all\"\n"
-	oldMX = "example.org. 7200 MX 10 old.example.org.\nexample.org. TXT \"v=spf1 ip4:203.0.113.25 -all\"\n"
+	oldMX = "example.org. 7200 MX 10 old.example.org.\nexample.org. 3600 TXT \"v=spf1 ip4:203.0.113.25 -all\"\n"
 )
 
 func codes(findings []Finding) string {
