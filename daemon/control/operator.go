@@ -1,0 +1,72 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/eventlog"
+)
+
+// Operator is what the daemon does on request. Its methods are called from several goroutines at once; the results
+// belong to the caller. An error that is an *Error reaches the person as it is, any other one as its text.
+// Client implements it too, so that a program may speak to a daemon as if it were inside.
+type Operator interface {
+	Observer
+	DomainOperator
+	AccountOperator
+}
+
+// Observer answers what is going on.
+type Observer interface {
+	// Status is one look at everything; cheap enough for once a second.
+	Status(ctx context.Context) (Status, error)
+	// Doctor tests what only the daemon can test: Dovecot through the master user, the fence, the database.
+	Doctor(ctx context.Context) ([]Finding, error)
+	// Events returns the newest events of an account with a number above since, oldest first, at most limit.
+	Events(ctx context.Context, address account.Address, since int64, limit int) ([]eventlog.Event, error)
+}
+
+// DomainOperator works on domains. Names are canonical.
+type DomainOperator interface {
+	Domains(ctx context.Context) ([]Domain, error)
+	Domain(ctx context.Context, name string) (Domain, error)
+	// AddDomain adds a domain in state open; with dryRun it only tells what would be added, or why not.
+	// Calling it twice with the same domain is an error of kind Refused.
+	AddDomain(ctx context.Context, d account.Domain, dryRun bool) (Domain, error)
+	// Report is the domain's report, as far as it is known before the domain is closed.
+	Report(ctx context.Context, name string) (Report, error)
+	// CheckDNS looks at the domain's DNS now. The answer is the JSON of dnscheck.Report.
+	CheckDNS(ctx context.Context, name string) (json.RawMessage, error)
+}
+
+// AccountOperator works on accounts.
+type AccountOperator interface {
+	Accounts(ctx context.Context, filter AccountFilter) ([]Account, error)
+	// Account is one account with its folders.
+	Account(ctx context.Context, address account.Address) (AccountDetail, error)
+	// Import adds all rows or none. What is wrong with rows comes as *Error with Lines. It may be called twice with the
+	// same rows: accounts that exist keep their state, a password given is stored anew.
+	Import(ctx context.Context, rows []ImportRow, dryRun bool) (ImportResult, error)
+	// Act does one thing to an account and returns it as it is then.
+	Act(ctx context.Context, address account.Address, action Action) (Account, error)
+}
+
+// Action is what Act does.
+type Action string
+
+// The actions. Each may be repeated without harm.
+const (
+	Sync   Action = "sync"   // the next pass is due now
+	Pause  Action = "pause"  // no pass starts; one that runs ends at its next message
+	Resume Action = "resume" // passes start again
+)
+
+// ParseAction returns the action of that name.
+func ParseAction(text string) (Action, error) {
+	switch a := Action(text); a {
+	case Sync, Pause, Resume:
+		return a, nil
+	}
+	return "", Invalid("no such action: "+text, "mailstork account --help")
+}

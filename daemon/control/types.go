@@ -1,0 +1,166 @@
+package control
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/secret"
+)
+
+// Status is one look at everything.
+type Status struct {
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	Now       time.Time `json:"now"` // the daemon's clock
+	Domains   []Domain  `json:"domains"`
+	Passes    []Pass    `json:"passes"` // running now
+	Stuck     []Account `json:"stuck"`  // waiting for an operator
+}
+
+// Domain is one domain with its counts.
+type Domain struct {
+	Name              string                 `json:"name"`
+	State             account.DomainState    `json:"state"`
+	Source            account.Source         `json:"source"`
+	Policy            account.AccountsPolicy `json:"accounts_policy"`
+	MXHosts           []string               `json:"mx_hosts"`
+	OutgoingAddresses []netip.Addr           `json:"outgoing_addresses"`
+	CreatedAt         time.Time              `json:"created_at,omitzero"`
+	ClosedAt          time.Time              `json:"closed_at,omitzero"`
+	// Accounts counts the domain's accounts by state.
+	Accounts map[account.State]int `json:"accounts"`
+	Paused   int                   `json:"paused"`
+	Stuck    int                   `json:"stuck"`
+	Messages Messages              `json:"messages"`
+	Cutover  Cutover               `json:"cutover"`
+}
+
+// Cutover is what is known about the move of a domain's mail.
+type Cutover struct {
+	// Waiting says in a few words what the next state waits for; empty when the domain is closed.
+	Waiting   string    `json:"waiting,omitempty"`
+	CheckedAt time.Time `json:"checked_at,omitzero"` // the last look at the DNS
+	// Holdouts names, in words, each server that does not name us yet.
+	Holdouts []string `json:"holdouts,omitempty"`
+	// DueAt is the earliest time of the next state, when it is known.
+	DueAt time.Time `json:"due_at,omitzero"`
+}
+
+// Messages counts messages.
+type Messages struct {
+	Source    int64 `json:"source"`    // at the source, as of the last listing
+	Accounted int64 `json:"accounted"` // of these, with a confirmed fate
+}
+
+// Pass is what a worker is doing now.
+type Pass struct {
+	Account       account.Address `json:"account"`
+	Phase         string          `json:"phase"` // a word: connecting, listing, copying …
+	Since         time.Time       `json:"since"`
+	Folder        string          `json:"folder,omitempty"`
+	Folders       int64           `json:"folders"`
+	FoldersTotal  int64           `json:"folders_total"`
+	Messages      int64           `json:"messages"`
+	MessagesTotal int64           `json:"messages_total"`
+	Octets        int64           `json:"octets"`
+	OctetsTotal   int64           `json:"octets_total"`
+}
+
+// AccountFilter says which accounts are wanted; its zero value wants all.
+type AccountFilter struct {
+	Domain string        // canonical name; empty for all
+	State  account.State // empty for all
+	Stuck  bool          // only those that wait for an operator
+	Paused bool          // only those that an admin stopped
+}
+
+// Account is one account as a list shows it. It never holds a password or a hash of one (S1).
+type Account struct {
+	Address    account.Address `json:"address"`
+	Domain     string          `json:"domain"`
+	State      account.State   `json:"state"`
+	Paused     bool            `json:"paused"`
+	Stuck      string          `json:"stuck,omitempty"`
+	Hint       string          `json:"hint,omitempty"`
+	SourceUser string          `json:"source_user"`
+	SwitchedAt time.Time       `json:"switched_at,omitzero"` // its owner's first login here
+	LastPassAt time.Time       `json:"last_pass_at,omitzero"`
+	NextPassAt time.Time       `json:"next_pass_at,omitzero"`
+	LastNewAt  time.Time       `json:"last_new_at,omitzero"`
+	CreatedAt  time.Time       `json:"created_at,omitzero"`
+	Messages   Messages        `json:"messages"`
+	Pass       *Pass           `json:"pass,omitempty"` // what is being done to it now
+}
+
+// AccountDetail is one account with its folders.
+type AccountDetail struct {
+	Account
+	// Credential tells whether a sealed credential for the source is stored.
+	Credential bool     `json:"credential"`
+	Folders    []Folder `json:"folders"`
+}
+
+// Folder is one folder of the source and what became of its messages.
+type Folder struct {
+	Source      string `json:"source"`      // name for people, UTF-8
+	Destination string `json:"destination"` // name for people, UTF-8
+	Messages    int64  `json:"messages"`    // at the source, as of the last listing
+	Copied      int64  `json:"copied"`
+	Delivered   int64  `json:"delivered"`
+	Deleted     int64  `json:"deleted"`
+	Skipped     int64  `json:"skipped"`
+	Refused     int64  `json:"refused"`
+	Unsettled   int64  `json:"unsettled"` // intended or parked: not yet known
+	Problem     string `json:"problem,omitempty"`
+}
+
+// ImportRow is one line of a list of accounts.
+type ImportRow struct {
+	Line       int // in the file, for errors
+	Address    account.Address
+	SourceUser string        // empty: the address
+	Password   secret.Secret // may be missing
+}
+
+// ImportResult tells what an import did, or with dry run would do.
+type ImportResult struct {
+	DryRun    bool          `json:"dry_run"`
+	Added     int           `json:"added"`
+	Changed   int           `json:"changed"`
+	Unchanged int           `json:"unchanged"`
+	Passwords int           `json:"passwords"` // rows that brought one
+	Rows      []ImportedRow `json:"rows"`
+}
+
+// ImportedRow is what became of one line.
+type ImportedRow struct {
+	Line    int             `json:"line"`
+	Address account.Address `json:"address"`
+	Action  string          `json:"action"` // added, changed, unchanged
+}
+
+// Report is the report of a domain in both forms.
+type Report struct {
+	Text string          `json:"text"`
+	JSON json.RawMessage `json:"report"`
+}
+
+// Finding is the result of one test of the doctor.
+type Finding struct {
+	Check    string `json:"check"` // what was looked at: "config", "dovecot"
+	Level    Level  `json:"level"`
+	Sentence string `json:"sentence"`
+	Next     string `json:"next,omitempty"` // the next command
+}
+
+// Level says how a test ended.
+type Level string
+
+// The levels.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn" // works, and may not for long
+	Fail Level = "fail"
+)

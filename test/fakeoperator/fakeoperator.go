@@ -1,0 +1,149 @@
+// Package fakeoperator is a control.Operator without a daemon: two domains, a few accounts, fixed times.
+// It serves the control API on a real socket, so that the server, the client and every command are tested together.
+package fakeoperator
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+)
+
+// Now is the fake daemon's clock.
+var Now = time.Date(2026, 11, 21, 22, 15, 0, 0, time.UTC)
+
+// Operator keeps everything in memory. Its fields may be set before Serve.
+type Operator struct {
+	mu sync.Mutex
+
+	List     []control.AccountDetail
+	Known    []control.Domain
+	Running  []control.Pass
+	Log      []control.Event
+	Findings []control.Finding
+	DNS      json.RawMessage
+	Reports  map[string]control.Report
+	// Imported are the rows that reached Import, dry runs excluded.
+	Imported []control.ImportRow
+	// Failure, when set, is the answer to everything.
+	Failure error
+}
+
+var _ control.Operator = (*Operator)(nil)
+
+// New returns an operator with a domain in the middle of its move and one that has just been added.
+func New() *Operator {
+	source := account.Source{Host: "imap.old.example", Port: 993, TLS: account.TLSImplicit}
+	return &Operator{
+		Known: []control.Domain{{
+			Name: "example.org", State: account.Cutover, Source: source, Policy: account.AccountsListed,
+			MXHosts: []string{"mx.new.example"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.25")},
+			CreatedAt: Now.Add(-72 * time.Hour),
+			Accounts:  map[account.State]int{account.Listed: 1, account.Copying: 1, account.Following: 2},
+			Paused:    1, Stuck: 1, Messages: control.Messages{Source: 28_940, Accounted: 23_260},
+			Cutover: control.Cutover{
+				Waiting:   "old answers to expire from caches",
+				CheckedAt: Now.Add(-40 * time.Second), DueAt: Now.Add(52 * time.Minute),
+			},
+		}, {
+			Name: "example.net", State: account.Open, Policy: account.AccountsAny,
+			Source:    account.Source{Host: "mail.example.net", Port: 143, TLS: account.TLSStartTLS},
+			MXHosts:   []string{"mx.new.example"},
+			CreatedAt: Now.Add(-20 * time.Minute),
+			Cutover: control.Cutover{
+				Waiting: "the MX to name this server", CheckedAt: Now.Add(-90 * time.Second),
+				Holdouts: []string{"ns1.example.net still names mail.example.net", "ns2.example.net does not answer"},
+			},
+		}},
+		List: accounts(),
+		Running: []control.Pass{{
+			Account: "bob@example.org", Phase: "copying", Since: Now.Add(-61 * time.Second), Folder: "Projects/2024",
+			Folders: 3, FoldersTotal: 12, Messages: 4_120, MessagesTotal: 9_800, Octets: 310 << 20, OctetsTotal: 800 << 20,
+		}},
+		Log: events(),
+		Findings: []control.Finding{
+			{Check: "destination", Level: control.OK, Sentence: "Dovecot at 127.0.0.1:143 accepts the master user."},
+			{Check: "fence", Level: control.OK, Sentence: "Dovecot tells which sessions of ours are still there."},
+		},
+		Reports: map[string]control.Report{"example.org": {
+			Text: "example.org: 28,940 messages at the source, 23,260 accounted for\n",
+			JSON: json.RawMessage(`{"domain":"example.org","source":28940,"accounted":23260}`),
+		}},
+	}
+}
+
+func accounts() []control.AccountDetail {
+	anna := control.Account{
+		Address: "anna@example.org", Domain: "example.org", State: account.Following, SourceUser: "anna@example.org",
+		SwitchedAt: Now.Add(-26 * time.Hour), LastPassAt: Now.Add(-95 * time.Second), NextPassAt: Now.Add(205 * time.Second),
+		LastNewAt: Now.Add(-3 * time.Hour), CreatedAt: Now.Add(-50 * time.Hour), Messages: control.Messages{Source: 19_140, Accounted: 19_140},
+	}
+	bob := control.Account{
+		Address: "bob@example.org", Domain: "example.org", State: account.Copying, SourceUser: "bob@example.org",
+		SwitchedAt: Now.Add(-62 * time.Second), CreatedAt: Now.Add(-50 * time.Hour), Messages: control.Messages{Source: 9_800, Accounted: 4_120},
+	}
+	carla := control.Account{
+		Address: "carla.o'neill@example.org", Domain: "example.org", State: account.Following, SourceUser: "carla", Paused: true,
+		LastPassAt: Now.Add(-5 * time.Hour), CreatedAt: Now.Add(-50 * time.Hour),
+		Stuck: "the source refuses the stored password", Hint: "mailstork account import FILE   # with her new password",
+	}
+	dora := control.Account{
+		Address: "dora@example.org", Domain: "example.org", State: account.Listed, SourceUser: "dora@example.org", CreatedAt: Now.Add(-50 * time.Hour),
+	}
+	return []control.AccountDetail{
+		{Account: anna, Credential: true, Folders: []control.Folder{
+			{Source: "INBOX", Destination: "INBOX", Messages: 12_000, Copied: 11_640, Delivered: 12, Deleted: 348},
+			{Source: "INBOX.Gesendete Objekte", Destination: "Sent", Messages: 7_139, Copied: 7_137, Refused: 2},
+			{Source: "INBOX.Été à la mer", Destination: "Été à la mer", Messages: 1, Copied: 1},
+		}},
+		{Account: bob, Credential: true}, {Account: carla, Credential: true}, {Account: dora},
+	}
+}
+
+func events() []control.Event {
+	at := func(n int64, ago time.Duration, e control.Event) control.Event {
+		e.ID, e.At, e.Account, e.Domain = n, Now.Add(-ago), "anna@example.org", "example.org"
+		return e
+	}
+	return []control.Event{
+		at(1, 26*time.Hour, control.Event{Name: "join", State: "joined", Detail: "first login from 192.0.2.7"}),
+		at(2, 26*time.Hour-time.Second, control.Event{Name: "start", State: "copying"}),
+		at(3, 25*time.Hour, control.Event{Name: "complete", State: "following", Took: 61 * time.Minute, Detail: "12 folders, 19140 messages"}),
+		at(4, 5*time.Minute, control.Event{Name: "pass", Folder: "INBOX", Took: 1200 * time.Millisecond, Err: "selecting folder: connection reset by peer"}),
+	}
+}
+
+// Serve answers on a new socket until the test ends, and returns its path.
+func (o *Operator) Serve(t testing.TB) string {
+	t.Helper()
+	return Serve(t, &control.Server{Operator: o, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+// Serve runs a server on a new socket until the test ends, and returns the socket's path.
+func Serve(t testing.TB, server *control.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "control.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
