@@ -5,6 +5,7 @@
 package letter
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash"
 )
@@ -12,9 +13,12 @@ import (
 // DigestSize is the length of a digest in octets.
 const DigestSize = sha256.Size
 
+const maxScratch = 128 << 10
+
 // Digest computes the identity of a message's bytes as Dovecot would store them: CRLF becomes LF (a run of CR
-// before LF counts as one) and NUL becomes 0x80. Measured on Dovecot 2.3.19; the source's RFC822.SIZE is therefore
-// no identity. The zero value is not usable; take NewDigest.
+// before LF counts as one), NUL becomes 0x80, and CRs at the very end are lost. Measured on Dovecot 2.3.19 by
+// daemon/mirror/destination; the source's RFC822.SIZE is therefore no identity. The zero value is not usable; take
+// NewDigest.
 type Digest struct {
 	sum       hash.Hash
 	pendingCR int   // CRs seen whose successor is not known yet
@@ -28,31 +32,48 @@ func NewDigest() *Digest { return &Digest{sum: sha256.New()} }
 // Write takes the next octets of the message; it never fails.
 func (d *Digest) Write(p []byte) (int, error) {
 	d.octets += int64(len(p))
-	out := d.scratch[:0]
-	for _, c := range p {
-		if c == '\r' {
-			d.pendingCR++
-			continue
+	n, out := len(p), d.scratch[:0]
+	for len(p) > 0 {
+		line, cr := p, false
+		if i := bytes.IndexByte(p, '\r'); i >= 0 {
+			line, cr = p[:i], true
 		}
-		if d.pendingCR > 0 {
-			if c != '\n' {
-				out = appendCR(out, d.pendingCR)
+		if len(line) > 0 {
+			if line[0] != '\n' {
+				out = d.appendCRs(out)
 			}
 			d.pendingCR = 0
+			out = appendStored(out, line)
+			p = p[len(line):]
 		}
-		if c == 0 {
-			c = 0x80
+		if cr {
+			d.pendingCR++
+			p = p[1:]
 		}
-		out = append(out, c)
 	}
 	d.sum.Write(out)
 	d.scratch = out[:0]
-	return len(p), nil
+	return n, nil
 }
 
-func appendCR(out []byte, n int) []byte {
-	for range n {
-		out = append(out, '\r')
+// appendCRs appends the pending CRs. A message of a gigabyte of CRs must not take a gigabyte of memory.
+func (d *Digest) appendCRs(out []byte) []byte {
+	for ; d.pendingCR > 0; d.pendingCR-- {
+		if out = append(out, '\r'); len(out) >= maxScratch {
+			d.sum.Write(out)
+			out = out[:0]
+		}
+	}
+	return out
+}
+
+// appendStored appends octets that hold no CR.
+func appendStored(out, line []byte) []byte {
+	start := len(out)
+	out = append(out, line...)
+	for i := bytes.IndexByte(out[start:], 0); i >= 0; i = bytes.IndexByte(out[start:], 0) {
+		start += i
+		out[start] = 0x80
 	}
 	return out
 }
@@ -62,7 +83,6 @@ func (d *Digest) Octets() int64 { return d.octets }
 
 // Sum ends the message and returns its digest.
 func (d *Digest) Sum() (digest [DigestSize]byte) {
-	d.sum.Write(appendCR(nil, d.pendingCR))
 	d.pendingCR = 0
 	d.sum.Sum(digest[:0])
 	return digest

@@ -16,12 +16,12 @@ func digestOf(chunks ...string) [DigestSize]byte {
 
 func TestDigestIsThatOfTheBytesAsDovecotStoresThem(t *testing.T) {
 	for name, pair := range map[string][2]string{
-		"CRLF and LF":            {"a\r\nb\r\n", "a\nb\n"},
-		"CR CR LF":               {"a\r\r\nb", "a\r\nb"},
-		"NUL becomes 0x80":       {"a\x00b", "a\x80b"},
-		"CR at the end is kept":  {"a\r", "a\r"},
-		"CR inside a line":       {"a\rb\r\n", "a\rb\n"},
-		"CR runs inside a line ": {"a\r\rb", "a\r\rb"},
+		"CRLF and LF":             {"a\r\nb\r\n", "a\nb\n"},
+		"CR CR LF":                {"a\r\r\nb", "a\r\nb"},
+		"NUL becomes 0x80":        {"a\x00b", "a\x80b"},
+		"CRs at the end are lost": {"a\r\r", "a"},
+		"CR inside a line":        {"a\rb\r\n", "a\rb\n"},
+		"CR runs inside a line ":  {"a\r\rb", "a\r\rb"},
 	} {
 		if digestOf(pair[0]) != digestOf(pair[1]) {
 			t.Errorf("%s: %q and %q differ", name, pair[0], pair[1])
@@ -30,7 +30,6 @@ func TestDigestIsThatOfTheBytesAsDovecotStoresThem(t *testing.T) {
 	for name, pair := range map[string][2]string{
 		"a byte":           {"a", "b"},
 		"a bare CR":        {"a\rb", "ab"},
-		"a CR at the end":  {"a\r", "a"},
 		"the last newline": {"a\n", "a"},
 	} {
 		if digestOf(pair[0]) == digestOf(pair[1]) {
@@ -72,5 +71,17 @@ func TestLetterWithoutMessageIDAndDateHasNoFingerprint(t *testing.T) {
 		if f := ReadIdentity(strings.NewReader(header)).Fingerprint(); !f.IsZero() {
 			t.Errorf("%q has fingerprint %x", header, f)
 		}
+	}
+}
+
+// The mirror digests every octet that it copies; this is its cost.
+func BenchmarkDigest(b *testing.B) {
+	message := bytes.Repeat([]byte(strings.Repeat("base64", 12)+"text\r\n"), 1000)
+	d := NewDigest()
+	b.SetBytes(int64(len(message)))
+	for b.Loop() {
+		d.Reset()
+		_, _ = d.Write(message)
+		_ = d.Sum()
 	}
 }
