@@ -42,7 +42,7 @@ const (
 UPDATE account SET lease_owner = $1, lease_until_ms = $2, lease_epoch = lease_epoch + 1
 WHERE account_id = (
     SELECT account_id FROM account
-    WHERE state IN ('joined', 'copying', 'following', 'closing') AND paused = 0 AND stuck = ''
+    WHERE state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0 AND stuck = ''
       AND next_pass_at_ms <= $3 AND (lease_owner = '' OR lease_until_ms <= $3)
       AND EXISTS (SELECT 1 FROM credential WHERE credential.account_id = account.account_id)
     ORDER BY priority DESC, next_pass_at_ms, account_id LIMIT 1)

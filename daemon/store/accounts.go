@@ -104,6 +104,29 @@ func (s *Store) DuePass(ctx context.Context, address account.Address, priority i
 	return s.changeAccount(ctx, address, updateDue, milliseconds(s.now()), priority)
 }
 
+// DueInTx is DuePass inside a transaction.
+func (s *Store) DueInTx(ctx context.Context, tx *sql.Tx, address account.Address, priority int) error {
+	if err := mustChange(tx.ExecContext(ctx, updateDue, address, milliseconds(s.now()), priority)); err != nil {
+		return fmt.Errorf("scheduling account %s: %w", address, err)
+	}
+	return nil
+}
+
+// SetSourceUser changes the login name that an account has at the source.
+func (s *Store) SetSourceUser(ctx context.Context, tx *sql.Tx, accountID int64, user string) error {
+	return mustChange(tx.ExecContext(ctx, `UPDATE account SET source_user = $1 WHERE account_id = $2`, user, accountID))
+}
+
+// SavePass notes the end of a complete pass; foundNew tells whether the source had a message that was not seen before.
+func (s *Store) SavePass(ctx context.Context, tx *sql.Tx, accountID int64, foundNew bool) error {
+	now := milliseconds(s.now())
+	_, err := tx.ExecContext(ctx, updatePass, now, foundNew, accountID)
+	if err != nil {
+		return fmt.Errorf("noting the end of a pass: %w", err)
+	}
+	return nil
+}
+
 // SaveVerified keeps the verification of an account (JSON).
 func (s *Store) SaveVerified(ctx context.Context, tx *sql.Tx, accountID int64, report []byte) error {
 	return mustChange(tx.ExecContext(ctx, `UPDATE account SET verified_json = $1 WHERE account_id = $2`, string(report), accountID))
