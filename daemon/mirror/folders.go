@@ -1,0 +1,251 @@
+package mirror
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"mailstork/daemon/mirror/wire"
+)
+
+const inbox = "INBOX"
+
+// maxPathOctets is for Maildir++, which keeps a whole path as one file name of at most 255 octets.
+const maxPathOctets = 220
+
+// Names is what the folder map is made from.
+type Names struct {
+	Source      []wire.Folder
+	Destination []wire.Folder
+	Namespace   wire.Namespace    // of the destination
+	Kept        map[string]string // source raw → destination raw, as the ledger has it: never changed
+}
+
+// MapFolders finds a place for every source folder: source raw name → destination raw name. It is total, no two
+// folders share a place, and Dovecot accepts every name. Special folders come first, then the inbox's children and
+// everything else under its own name. It is pure, and its result does not depend on the order of the listings.
+func MapFolders(in Names) map[string]string {
+	m := &folderMap{
+		in: in, result: map[string]string{}, paths: map[string][]string{}, taken: map[string]bool{fold(inbox): true},
+		existing: map[string][]string{}, given: map[string]bool{},
+	}
+	m.separator = in.Namespace.Separator
+	if m.separator == 0 {
+		m.separator = '/'
+	}
+	for _, f := range in.Destination {
+		m.existing[key(f.Name)] = f.Name
+	}
+	m.keep()
+	m.placeRoles()
+	for _, f := range sorted(in.Source) {
+		if _, done := m.result[f.Raw]; !done {
+			m.give(f.Raw, m.placeFor(f.Name))
+		}
+	}
+	return m.result
+}
+
+type folderMap struct {
+	in        Names
+	separator byte
+	result    map[string]string
+	paths     map[string][]string // key of a source path → destination path
+	taken     map[string]bool     // keys of destination paths
+	existing  map[string][]string // key of a destination path → its spelling there
+	given     map[string]bool     // the values of result
+}
+
+// key identifies a path regardless of case: two folders that differ in case only confuse mail programs.
+func key(path []string) string { return fold(strings.Join(path, "\x00")) }
+
+// exactKey identifies a path at the source, where case may count.
+func exactKey(path []string) string { return strings.Join(path, "\x00") }
+
+func sorted(folders []wire.Folder) []wire.Folder {
+	return slices.SortedFunc(slices.Values(folders), func(a, b wire.Folder) int {
+		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), slices.Compare(a.Name, b.Name), cmp.Compare(a.Raw, b.Raw))
+	})
+}
+
+// keep takes over what the ledger has.
+func (m *folderMap) keep() {
+	for source, destination := range m.in.Kept {
+		m.result[source], m.given[destination] = destination, true
+		m.taken[key(m.split(destination))] = true
+	}
+	for _, f := range m.in.Source {
+		if destination, kept := m.in.Kept[f.Raw]; kept {
+			m.paths[exactKey(f.Name)] = m.split(destination)
+		}
+	}
+}
+
+// split is the path of a destination folder.
+func (m *folderMap) split(raw string) []string {
+	if strings.EqualFold(raw, inbox) {
+		return []string{inbox}
+	}
+	parts := strings.Split(strings.TrimPrefix(raw, m.in.Namespace.Prefix), string([]byte{m.separator}))
+	for i, part := range parts {
+		parts[i] = wire.DecodeName(part)
+	}
+	return parts
+}
+
+func (m *folderMap) give(sourceRaw string, path []string) {
+	raw := m.raw(path)
+	m.result[sourceRaw], m.given[raw] = raw, true
+}
+
+func (m *folderMap) raw(path []string) string {
+	if len(path) == 1 && path[0] == inbox {
+		return inbox
+	}
+	parts := make([]string, len(path))
+	for i, part := range path {
+		parts[i] = wire.EncodeName(part)
+	}
+	prefix := m.in.Namespace.Prefix
+	if path[0] == inbox {
+		prefix = "" // "INBOX/Sub" is below the inbox whatever the prefix
+	}
+	return prefix + strings.Join(parts, string([]byte{m.separator}))
+}
+
+// placeRoles gives each special folder of the source the special folder of the destination.
+func (m *folderMap) placeRoles() {
+	here := bestByRole(m.in.Destination, func(wire.Folder) bool { return true })
+	there := bestByRole(m.in.Source, func(f wire.Folder) bool { _, done := m.result[f.Raw]; return !done })
+	for _, role := range slices.Sorted(mapKeys(there)) {
+		source, destination := there[role], here[role]
+		if destination.Raw == "" || m.taken[key(destination.Name)] {
+			continue
+		}
+		m.take(source.Name, destination.Name)
+		m.result[source.Raw], m.given[destination.Raw] = destination.Raw, true
+	}
+}
+
+func mapKeys[V any](m map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func bestByRole(folders []wire.Folder, wanted func(wire.Folder) bool) map[string]wire.Folder {
+	best, ranks := map[string]wire.Folder{}, map[string]int{}
+	for _, f := range sorted(folders) {
+		role, rank := roleOf(f)
+		if role == "" || !f.Selectable || !wanted(f) {
+			continue
+		}
+		if before, found := ranks[role]; !found || rank < before {
+			best[role], ranks[role] = f, rank
+		}
+	}
+	return best
+}
+
+func (m *folderMap) take(source, destination []string) {
+	m.paths[exactKey(source)] = destination
+	m.taken[key(destination)] = true
+}
+
+// placeFor is the place of a folder. Listings of broken servers name a folder twice; the second gets its own place.
+func (m *folderMap) placeFor(path []string) []string {
+	if len(path) == 0 {
+		path = []string{""}
+	}
+	if place := m.place(path); !m.given[m.raw(place)] {
+		return place
+	}
+	return m.newPlace(path)
+}
+
+// place finds the destination path of a source path, which need not be a folder of its own: below its parent's place.
+func (m *folderMap) place(path []string) []string {
+	if place, done := m.paths[exactKey(path)]; done {
+		return place
+	}
+	if len(path) == 1 && path[0] == inbox {
+		m.take(path, path)
+		return path
+	}
+	return m.newPlace(path)
+}
+
+func (m *folderMap) newPlace(path []string) []string {
+	var place []string
+	if len(path) > 1 {
+		place = slices.Clone(m.place(path[:len(path)-1]))
+	}
+	id := exactKey(path)
+	place = m.unique(m.shorten(append(place, m.clean(path[len(path)-1])), id), id)
+	m.take(path, place)
+	return place
+}
+
+// unique changes the last part of a path until nobody has it. A folder that is there in another spelling is meant.
+func (m *folderMap) unique(path []string, id string) []string {
+	last := path[len(path)-1]
+	for n := 2; ; n++ {
+		if k := key(path); !m.taken[k] {
+			if there, found := m.existing[k]; found {
+				return there
+			}
+			return path
+		}
+		path = append(slices.Clone(path[:len(path)-1]), last+"-"+strconv.Itoa(n))
+		path = m.shorten(path, id+strconv.Itoa(n))
+	}
+}
+
+// clean makes one part of a name acceptable to Dovecot (measured on 2.3.19 with Maildir++): neither separator of any
+// layout, no control characters, no "~" at the start, not empty.
+func (m *folderMap) clean(part string) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r < ' ' || r == '/' || r == rune(m.separator) || r == '.' && m.separator == '/':
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(part, string(utf8.RuneError)))
+	if clean == "" || clean[0] == '~' {
+		return "_" + strings.TrimPrefix(clean, "~")
+	}
+	return clean
+}
+
+// shorten makes a path fit: its end becomes one part that ends in a hash of its origin.
+func (m *folderMap) shorten(path []string, origin string) []string {
+	if len(m.raw(path)) <= maxPathOctets {
+		return path
+	}
+	sum := sha256.Sum256([]byte(origin))
+	mark := "-" + hex.EncodeToString(sum[:6])
+	keep := path[:0:0]
+	for _, part := range path[:len(path)-1] {
+		if len(m.raw(append(slices.Clone(keep), part))) > maxPathOctets/2 {
+			break
+		}
+		keep = append(keep, part)
+	}
+	rest := []rune(strings.Join(path[len(keep):], "_"))
+	rest = rest[:min(len(rest), maxPathOctets)]
+	for {
+		short := append(slices.Clone(keep), string(rest)+mark)
+		if len(m.raw(short)) <= maxPathOctets {
+			return short
+		}
+		rest = rest[:len(rest)-1]
+	}
+}
