@@ -40,10 +40,14 @@ func Fence(ctx context.Context, o FenceOptions) error {
 	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var last []string
 	for {
 		sessions, err := o.sessions(limited)
 		if err == nil && len(sessions) == 0 {
 			return nil
+		}
+		if err == nil {
+			last = sessions
 		}
 		select {
 		case <-tick.C:
@@ -51,10 +55,10 @@ func Fence(ctx context.Context, o FenceOptions) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("fencing %s: %w", o.User, context.Cause(ctx))
 			}
-			if err != nil {
+			if len(last) == 0 {
 				return err
 			}
-			return fmt.Errorf("fencing %s: still there after %v: %s", o.User, timeout, strings.Join(sessions, "; "))
+			return fmt.Errorf("fencing %s: still there after %v: %s", o.User, timeout, strings.Join(last, "; "))
 		}
 	}
 }

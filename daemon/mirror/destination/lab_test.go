@@ -1,10 +1,14 @@
 package destination_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,14 +65,57 @@ func (l lab) owner(t testing.TB) *testbed.Client {
 	return c
 }
 
-func (l lab) fence(t testing.TB) {
+// rawLogin is a bare connection as the master user, for octets that Conn never sends.
+func (l lab) rawLogin(t testing.TB) net.Conn {
 	t.Helper()
-	err := destination.Fence(ctx(t), destination.FenceOptions{
-		User: owner, LocalAddress: local, Command: []string{"doveadm", "-c", l.ConfFile}, Timeout: 20 * time.Second,
-	})
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: local.AsSlice()}}
+	nc, err := d.DialContext(ctx(t), "tcp", l.IMAPAddress)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = nc.Close() })
+	if _, err = fmt.Fprintf(nc, "a LOGIN %s*mailstork {9+}\r\nmaster pw\r\n", owner); err != nil {
+		t.Fatal(err)
+	}
+	for r := bufio.NewReader(nc); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(line, "a OK") {
+			return nc
+		}
+	}
+}
+
+func (l lab) fenceOptions(timeout time.Duration) destination.FenceOptions {
+	return destination.FenceOptions{
+		User: owner, LocalAddress: local, Command: []string{"doveadm", "-c", l.ConfFile}, Timeout: timeout,
+	}
+}
+
+func (l lab) fence(t testing.TB) {
+	t.Helper()
+	if err := destination.Fence(ctx(t), l.fenceOptions(20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// session is the process that serves the one connection from an address.
+func (l lab) session(t testing.TB, from netip.Addr) (pid int) {
+	t.Helper()
+	out, err := l.Doveadm("-f", "tab", "who", "-1", owner, from.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if fields := strings.Split(lines[len(lines)-1], "\t"); len(fields) == 4 {
+		pid, _ = strconv.Atoi(fields[2])
+	}
+	if pid < 2 {
+		t.Fatalf("no session from %v in %q", from, out)
+	}
+	return pid
 }
 
 func ctx(t testing.TB) context.Context {
@@ -77,7 +124,7 @@ func ctx(t testing.TB) context.Context {
 	return c
 }
 
-func letter(n int) []byte {
+func mail(n int) []byte {
 	return fmt.Appendf(nil, "From: a@example.org\r\nSubject: letter %d\r\nMessage-ID: <%d@example.org>\r\n\r\nHello %d\r\n", n, n, n)
 }
 
@@ -92,12 +139,20 @@ func add(t testing.TB, b *destination.Batch, it destination.Item, body []byte) [
 	return unkept
 }
 
-// subjects is what the owner sees in a folder.
-func subjects(t testing.TB, c *testbed.Client, folder string) int {
+// count is how many messages the owner sees in a folder.
+func count(t testing.TB, c *testbed.Client, folder string) int {
 	t.Helper()
 	st, err := c.Examine(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return int(st.Messages)
+	return st.Messages
+}
+
+// usable fails unless the connection still answers.
+func usable(t testing.TB, c *destination.Conn) {
+	t.Helper()
+	if _, err := c.Examine(ctx(t), "INBOX"); err != nil {
+		t.Errorf("the connection is out of step: %v", err)
+	}
 }
