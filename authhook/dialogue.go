@@ -199,7 +199,6 @@ func (d *dialogue) command(text string) (reply, error) {
 // authenticate logs in with the mechanism PLAIN (RFC 4616), so that every octet arrives as it is.
 func (d *dialogue) authenticate(user string, password secret.Secret) (reply, error) {
 	response := plainResponse(user, password)
-	defer clear(response)
 	d.hidden = append(d.hidden, response)
 	command := "AUTHENTICATE PLAIN"
 	if d.caps["SASL-IR"] { // RFC 4959

@@ -38,20 +38,26 @@ const (
 var errHashFormat = errors.New("it is not {ARGON2ID}, {BLF-CRYPT} or {SHA512-CRYPT} as Dovecot writes them")
 
 // hasher makes and verifies password hashes with bounded memory.
-type hasher struct{ memory *semaphore.Weighted }
+type hasher struct {
+	memory *semaphore.Weighted
+	kib    uint32 // of a new hash
+	passes int
+}
 
-func newHasher() *hasher { return &hasher{memory: semaphore.NewWeighted(hashMemoryKiB)} }
+func newHasher() *hasher {
+	return &hasher{memory: semaphore.NewWeighted(hashMemoryKiB), kib: newHashKiB, passes: newHashPasses}
+}
 
 // hash returns "{ARGON2ID}…" with a random salt, as Dovecot's passwd-file takes it.
 func (h *hasher) hash(ctx context.Context, password secret.Secret) (string, error) {
-	maker, err := argon2.New(argon2.WithVariantID(), argon2.WithM(newHashKiB), argon2.WithT(newHashPasses), argon2.WithP(1))
+	maker, err := argon2.New(argon2.WithVariantID(), argon2.WithM(h.kib), argon2.WithT(h.passes), argon2.WithP(1))
 	if err != nil {
 		return "", fmt.Errorf("hashing password: %w", err)
 	}
-	if err := h.memory.Acquire(ctx, newHashKiB); err != nil {
+	if err := h.memory.Acquire(ctx, int64(h.kib)); err != nil {
 		return "", fmt.Errorf("hashing password: waiting for memory: %w", err)
 	}
-	defer h.memory.Release(newHashKiB)
+	defer h.memory.Release(int64(h.kib))
 	digest, err := maker.Hash(string(password.Reveal()))
 	if err != nil {
 		return "", fmt.Errorf("hashing password: %w", err)

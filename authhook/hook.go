@@ -115,7 +115,7 @@ func (h *Hook) Close() { h.flights.close() }
 // Attempt is somebody's wish to log in.
 type Attempt struct {
 	User     string // as Dovecot knows it
-	Password secret.Secret
+	Password secret.Secret // may be wiped as soon as Decide has returned
 	Client   netip.Addr // of the mail program; invalid when unknown
 	Service  string     // imap, pop3, smtp …
 }
@@ -185,10 +185,13 @@ func (h *Hook) rule(ctx context.Context, address account.Address, password secre
 	if r.result != "" {
 		return r
 	}
+	// The flight may outlive the attempt, and whoever asks wipes the password afterwards.
+	own := secret.New(password.Reveal())
 	return h.flights.share(ctx, q.key, func(ctx context.Context) ruling {
+		defer own.Wipe()
 		ctx, cancel := context.WithTimeout(ctx, decideWithin)
 		defer cancel()
-		return h.ruleAtSource(ctx, address, password)
+		return h.ruleAtSource(ctx, address, own)
 	})
 }
 
