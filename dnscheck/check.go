@@ -202,9 +202,6 @@ func (r *run) judge() {
 	var cached []Verdict
 	for _, c := range r.report.Caches {
 		cached = append(cached, c.MX)
-		if c.MX != Here {
-			r.report.OldTTLSeconds = max(r.report.OldTTLSeconds, c.RemainingTTLSeconds)
-		}
 	}
 	if len(cached) > 0 {
 		r.report.CachesMX = sumUp(cached)

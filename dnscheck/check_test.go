@@ -204,7 +204,8 @@ func TestCachedOldAnswerIsReportedWithItsRemainingTTL(t *testing.T) {
 	r := w.check(o, question)
 	want(t, "verdict", r.MX, Here)
 	want(t, "caches", r.CachesMX, Mixed)
-	want(t, "old TTL", r.OldTTLSeconds, 4321)
+	want(t, "remaining TTL", r.Caches[1].RemainingTTLSeconds, 4321)
+	want(t, "old TTL", r.OldTTLSeconds, 0)
 	want(t, "warnings", codes(r.Warnings), "cache_old")
 }
 

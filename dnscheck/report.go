@@ -40,7 +40,8 @@ type Report struct {
 	Sentence string `json:"sentence"`
 	// Holdouts names, in words, each server that keeps MX from being Here.
 	Holdouts []string `json:"holdouts"`
-	// OldTTLSeconds is the longest TTL of any answer, authoritative or cached, that does not send mail here.
+	// OldTTLSeconds is the longest TTL of an authoritative answer that does not send mail here. What caches report is
+	// only the rest of one and would make a wait too short.
 	OldTTLSeconds uint32 `json:"old_ttl_seconds"`
 	// Nameservers is the zone's NS set, the parent's and its own united, sorted.
 	Nameservers []string `json:"nameservers"`
