@@ -45,7 +45,7 @@ func startProcess(name, log string, argv ...string) (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setsid: true}
 	p := &process{name: name, log: log, cmd: cmd, done: make(chan struct{}), patience: goneWithin}
 	started := make(chan error, 1)
 	go func() {
