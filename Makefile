@@ -1,0 +1,57 @@
+# Plain go underneath; the targets say what they install. Two matter to a newcomer: make demo, make test.
+
+BUILD_PACKAGES  = gcc libc6-dev ca-certificates git
+SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
+VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+LDFLAGS         = -s -w -X main.version=$(VERSION)
+UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./systemd/... ./packaging/...
+FUZZ_TIME      ?= 20s
+
+.PHONY: build test check e2e demo deb container fresh fuzz docs bench
+
+build: bin/mailstork
+
+bin/mailstork: FORCE
+	@scripts/need.sh ca-certificates
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ ./cmd/mailstork
+
+FORCE:
+
+test: ## the everyday tests, with the race detector
+	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES)
+	CGO_ENABLED=1 go test -race $(UNITS)
+
+check: ## format, vet, staticcheck, dependencies, generated files
+	@scripts/need.sh $(BUILD_PACKAGES)
+	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
+	go mod tidy -diff
+	go mod verify
+	go vet ./...
+	go run -modfile=tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...
+	@scripts/generated.sh
+
+e2e: ## the long tests on real servers
+	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES)
+	REQUIRE=1 go test -count=1 -timeout 30m ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/...
+
+demo: ## the story, on real servers; KEEP=1 leaves it running
+	@scripts/need.sh ca-certificates $(SERVER_PACKAGES)
+	@$(MAKE) --no-print-directory -s build
+	@go run ./test/demo -binary bin/mailstork $(if $(KEEP),-keep)
+
+deb: build ## the Debian package, in dist/
+	@scripts/deb.sh "$(VERSION)"
+
+container: deb ## install, start, log in, kill, purge under real systemd
+	@scripts/need.sh debootstrap systemd-container
+	REQUIRE=1 go test -count=1 -timeout 30m ./test/container/...
+
+fresh: ## make test and make demo from a clean clone in a fresh Debian 12 root
+	@scripts/need.sh debootstrap
+	@scripts/fresh.sh
+
+fuzz: ## every parser of foreign bytes, FUZZ_TIME each
+	@scripts/fuzz.sh $(FUZZ_TIME)
+
+docs: ## everything generated
+	go generate ./...
