@@ -114,10 +114,10 @@ func (h *Hook) Close() { h.flights.close() }
 
 // Attempt is somebody's wish to log in.
 type Attempt struct {
-	User     string // as Dovecot knows it
+	User     string        // as Dovecot knows it
 	Password secret.Secret // may be wiped as soon as Decide has returned
-	Client   netip.Addr // of the mail program; invalid when unknown
-	Service  string     // imap, pop3, smtp …
+	Client   netip.Addr    // of the mail program; invalid when unknown
+	Service  string        // imap, pop3, smtp …
 }
 
 // Result is the answer to an attempt.

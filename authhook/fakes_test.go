@@ -1,0 +1,173 @@
+package authhook
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/secret"
+)
+
+// fakeProvisioner is the stage behind: two domains and a map of accounts.
+type fakeProvisioner struct {
+	mu       sync.Mutex
+	domains  map[string]account.Domain
+	accounts map[account.Address]account.Account
+	admitted map[account.Address][]string // passwords
+	err      error
+}
+
+func newFakeProvisioner() *fakeProvisioner {
+	src := account.Source{Host: "imap.example.org", Port: 993, TLS: account.TLSImplicit}
+	return &fakeProvisioner{
+		domains: map[string]account.Domain{
+			"example.org": {ID: 1, Name: "example.org", State: account.Open, Accounts: account.AccountsAny, Source: src},
+			"example.net": {ID: 2, Name: "example.net", State: account.Draining, Accounts: account.AccountsListed, Source: src},
+			"example.com": {ID: 3, Name: "example.com", State: account.Closed, Accounts: account.AccountsAny, Source: src},
+		},
+		accounts: map[account.Address]account.Account{
+			"listed@example.net": {ID: 1, Address: "listed@example.net", State: account.Listed, SourceUser: "l.isted"},
+		},
+		admitted: map[account.Address][]string{},
+	}
+}
+
+func (p *fakeProvisioner) Standing(_ context.Context, address account.Address) (account.Domain, account.Account, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.domains[address.Domain()], p.accounts[address], p.err
+}
+
+func (p *fakeProvisioner) Admit(_ context.Context, address account.Address, hash string, password secret.Secret) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.accounts[address]
+	a.ID, a.Address, a.State = 9, address, account.Joined
+	if a.PasswordHash == "" {
+		a.PasswordHash = hash
+	}
+	p.accounts[address] = a
+	p.admitted[address] = append(p.admitted[address], string(password.Reveal()))
+	return p.err
+}
+
+func (p *fakeProvisioner) Userdb(address account.Address) (uid, gid int, home string) {
+	return 5000, 5001, "/var/vmail/" + string(address)
+}
+
+func (p *fakeProvisioner) count() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, passwords := range p.admitted {
+		n += len(passwords)
+	}
+	return n
+}
+
+// fakeVerifier is the source. It knows one password for everybody.
+type fakeVerifier struct {
+	mu       sync.Mutex
+	right    string
+	err      error // instead of an answer
+	asked    int
+	users    []string
+	underway map[string]int
+	most     int           // logins of one user at once
+	all      int           // logins at once
+	mostAll  int           // the highest of all
+	hold     chan struct{} // every login waits until it is closed
+}
+
+func newFakeVerifier() *fakeVerifier {
+	return &fakeVerifier{right: "right", underway: map[string]int{}}
+}
+
+func (v *fakeVerifier) Verify(ctx context.Context, _ account.Source, user string, password secret.Secret) error {
+	v.mu.Lock()
+	v.asked++
+	v.users = append(v.users, user)
+	v.underway[user]++
+	v.all++
+	v.most, v.mostAll = max(v.most, v.underway[user]), max(v.mostAll, v.all)
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.underway[user]--
+		v.all--
+	}()
+	if v.hold != nil {
+		select {
+		case <-v.hold:
+		case <-ctx.Done():
+			return &SourceProblem{What: "too late", Sent: true, Err: ctx.Err()}
+		}
+	}
+	switch {
+	case v.err != nil:
+		return v.err
+	case string(password.Reveal()) != v.right:
+		return &WrongPassword{Answer: "NO"}
+	}
+	return nil
+}
+
+func (v *fakeVerifier) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
+}
+
+// fakeJournal keeps the decisions.
+type fakeJournal struct {
+	mu        sync.Mutex
+	decisions []Decision
+}
+
+func (j *fakeJournal) Decided(_ context.Context, d Decision) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.decisions = append(j.decisions, d)
+}
+
+// bench is a hook between fakes, with a clock that tests move.
+type bench struct {
+	*Hook
+	provisioner *fakeProvisioner
+	verifier    *fakeVerifier
+	journal     *fakeJournal
+	clock       time.Time
+}
+
+func newBench(t *testing.T, change func(*Options)) *bench {
+	t.Helper()
+	b := &bench{provisioner: newFakeProvisioner(), verifier: newFakeVerifier(), journal: &fakeJournal{},
+		clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	o := Options{Provisioner: b.provisioner, Verifier: b.verifier, Journal: b.journal,
+		ClientSecret: secret.FromString("client secret"), Now: func() time.Time { return b.clock }}
+	if change != nil {
+		change(&o)
+	}
+	hook, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Hook = hook
+	hook.hasher.kib, hook.hasher.passes = 64, 1 // what a hash costs is not tested here
+	t.Cleanup(hook.Close)
+	return b
+}
+
+func (b *bench) login(t *testing.T, user, password string) Decision {
+	t.Helper()
+	return b.Decide(t.Context(), Attempt{User: user, Password: secret.FromString(password)})
+}
+
+func (b *bench) want(t *testing.T, user, password string, result Result, why string) {
+	t.Helper()
+	if d := b.login(t, user, password); d.Result != result || d.Why != why {
+		t.Errorf("login of %s with %q: got %s (%s, %v), want %s (%s)", user, password, d.Result, d.Why, d.Err, result, why)
+	}
+}
