@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+)
+
+func (a app) account() *cobra.Command {
+	return noun("account", "work with the accounts of a domain",
+		a.accountImport(), a.accountList(), a.accountShow(),
+		a.accountAct(control.Sync, "make the next pass due now", "next pass is due now"),
+		a.accountAct(control.Pause, "stop the passes of an account until it is resumed", "is paused"),
+		a.accountAct(control.Resume, "let the passes of a paused account run again", "is no longer paused"))
+}
+
+func (a app) accountList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "list accounts", Args: cobra.NoArgs}
+	var filter control.AccountFilter
+	c.Flags().StringVar(&filter.Domain, "domain", "", "only those of this domain (`NAME`)")
+	state := c.Flags().String("state", "", "only those in this `STATE`: listed, joined, copying, following, closing, done")
+	c.Flags().BoolVar(&filter.Stuck, "stuck", false, "only those that wait for you")
+	c.Flags().BoolVar(&filter.Paused, "paused", false, "only those that are paused")
+	asJSON := addJSON(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		filter.State = account.State(*state)
+		if err := canonical(&filter); err != nil {
+			return usage(err, "mailstork account list --help")
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		accounts, err := client.Accounts(c.Context(), filter)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), accounts)
+		}
+		return a.writeAccounts(c.OutOrStdout(), accounts)
+	}
+	return c
+}
+
+func canonical(f *control.AccountFilter) (err error) {
+	switch f.State {
+	case "", account.Listed, account.Joined, account.Copying, account.Following, account.Closing, account.Done:
+	default:
+		return fmt.Errorf("--state %q is none of an account's states", f.State)
+	}
+	if f.Domain != "" {
+		f.Domain, err = account.ParseDomainName(f.Domain)
+	}
+	return err
+}
+
+func (a app) writeAccounts(out io.Writer, accounts []control.Account) error {
+	if len(accounts) == 0 {
+		_, err := fmt.Fprintln(out, "no account")
+		return err
+	}
+	t := newTable("ACCOUNT", "STATE", ">MESSAGES", ">LAST PASS", ">NEXT PASS", "REMARK")
+	for _, one := range accounts {
+		t.row(string(one.Address), string(one.State), doneOf(one.Messages.Accounted, one.Messages.Source),
+			when(a.now(), one.LastPassAt), a.nextPass(one), remark(one))
+	}
+	t.write(out)
+	return nil
+}
+
+func (a app) nextPass(one control.Account) string {
+	switch {
+	case one.Pass != nil:
+		return "running"
+	case one.Paused || one.Stuck != "" || one.State == account.Listed || one.State == account.Done:
+		return "–"
+	case !one.NextPassAt.After(a.now()):
+		return "due"
+	}
+	return when(a.now(), one.NextPassAt)
+}
+
+func remark(one control.Account) string {
+	switch {
+	case one.Paused && one.Stuck != "":
+		return "paused, stuck: " + one.Stuck
+	case one.Paused:
+		return "paused"
+	case one.Stuck != "":
+		return "stuck: " + one.Stuck
+	}
+	return ""
+}
+
+func (a app) accountShow() *cobra.Command {
+	c := &cobra.Command{Use: "show ACCOUNT", Short: "show one account with its folders", Args: cobra.ExactArgs(1)}
+	asJSON := addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		address, err := parseAddress(args[0])
+		if err != nil {
+			return err
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		detail, err := client.Account(c.Context(), address)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), detail)
+		}
+		a.writeAccount(c.OutOrStdout(), detail)
+		return nil
+	}
+	return c
+}
+
+func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
+	var f facts
+	f.add("account", string(d.Address))
+	state := string(d.State)
+	if d.Paused {
+		state += ", paused"
+	}
+	f.add("state", state)
+	f.add("stuck", d.Stuck)
+	if d.Stuck != "" {
+		f.add("next", d.Hint)
+	}
+	if d.SourceUser != string(d.Address) {
+		f.add("source user", d.SourceUser)
+	}
+	f.add("credential", map[bool]string{true: "stored, sealed", false: "none"}[d.Credential])
+	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")
+	f.add("first login", a.at(d.SwitchedAt))
+	f.add("last pass", a.at(d.LastPassAt))
+	f.add("last new mail", a.at(d.LastNewAt))
+	f.add("next pass", a.nextPass(d.Account))
+	if d.Pass != nil {
+		f.add("now", passInWords(*d.Pass))
+	}
+	f.write(out)
+	if len(d.Folders) > 0 {
+		fmt.Fprintln(out)
+		writeFolders(out, d.Folders)
+	}
+}
+
+func writeFolders(out io.Writer, folders []control.Folder) {
+	t := newTable("FOLDER", "KEPT HERE AS", ">SOURCE", ">COPIED", ">DELIVERED", ">DELETED", ">SKIPPED", ">REFUSED", ">UNSETTLED", "PROBLEM")
+	some := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return count(n)
+	}
+	for _, f := range folders {
+		here := f.Destination
+		if here == f.Source {
+			here = ""
+		}
+		t.row(f.Source, here, count(f.Messages), some(f.Copied), some(f.Delivered), some(f.Deleted), some(f.Skipped),
+			some(f.Refused), some(f.Unsettled), f.Problem)
+	}
+	t.write(out)
+}
+
+// accountAct is one of the verbs that do one thing to accounts.
+func (a app) accountAct(action control.Action, short, after string) *cobra.Command {
+	c := &cobra.Command{Use: string(action) + " ACCOUNT...", Short: short, Args: cobra.MinimumNArgs(1)}
+	dryRun := addDryRun(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		addresses := make([]account.Address, len(args))
+		for i, text := range args {
+			var err error
+			if addresses[i], err = parseAddress(text); err != nil {
+				return err
+			}
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		for _, address := range addresses {
+			if *dryRun {
+				one, err := client.Account(c.Context(), address)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "would %s %s (%s)\n", action, address, one.State)
+				continue
+			}
+			if _, err := client.Act(c.Context(), address, action); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", address, after)
+		}
+		return nil
+	}
+	return c
+}

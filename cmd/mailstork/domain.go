@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+)
+
+func (a app) domain() *cobra.Command {
+	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainList(), a.domainShow(), a.domainReport())
+}
+
+type domainFlags struct {
+	source, caFile, serverName, accounts string
+	withoutTLS                           bool
+	mx, outgoing                         []string
+}
+
+func (a app) domainAdd() *cobra.Command {
+	var f domainFlags
+	c := &cobra.Command{
+		Use: "add NAME", Short: "begin to move a domain", Args: cobra.ExactArgs(1),
+		Long: `Begin to move a domain. Nothing changes for its people until they log in here or are imported.
+
+The source is where the mail lies now: imaps://HOST[:PORT] for TLS (port 993), imap://HOST[:PORT] for STARTTLS, which is
+mandatory then (port 143).`,
+		Example: "  mailstork domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25",
+	}
+	c.Flags().StringVar(&f.source, "source", "", "where the mail lies now, a `URL`")
+	c.Flags().StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
+	c.Flags().StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
+	c.Flags().BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
+	c.Flags().StringSliceVar(&f.mx, "mx", nil, "`HOST` that the MX will name; may be repeated")
+	c.Flags().StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
+	c.Flags().StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
+	for _, name := range []string{"source", "mx", "outgoing"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // a name that no flag has: a mistake above
+		}
+	}
+	dryRun, asJSON := addDryRun(c), addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		d, err := f.domain(args[0])
+		if err != nil {
+			return usage(err, "mailstork domain add --help")
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		added, err := client.AddDomain(c.Context(), d, *dryRun)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), added)
+		}
+		return a.tellAdded(c.OutOrStdout(), added, *dryRun)
+	}
+	return c
+}
+
+func (f domainFlags) domain(name string) (account.Domain, error) {
+	d := account.Domain{Accounts: account.AccountsPolicy(f.accounts), MXHosts: f.mx}
+	var user string
+	var err error
+	if d.Name, err = account.ParseDomainName(name); err != nil {
+		return d, err
+	}
+	if d.Source, user, err = parseSourceURL(f.source, f.withoutTLS); err != nil {
+		return d, err
+	}
+	if user != "" {
+		return d, errors.New("the source of a domain has no user: every account has its own")
+	}
+	d.Source.CAFile, d.Source.ServerName = f.caFile, f.serverName
+	for _, text := range f.outgoing {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return d, fmt.Errorf("--outgoing %q is not an IP address", text)
+		}
+		d.OutgoingAddresses = append(d.OutgoingAddresses, address)
+	}
+	return d, nil
+}
+
+func (a app) tellAdded(out io.Writer, d control.Domain, dryRun bool) error {
+	if dryRun {
+		fmt.Fprintf(out, "would add domain %s:\n\n", d.Name)
+		a.writeDomain(out, d)
+		return nil
+	}
+	fmt.Fprintf(out, "added domain %s\n", d.Name)
+	next := "mailstork account import FILE --domain " + d.Name + "   # the addresses that may join"
+	if d.Policy == account.AccountsAny {
+		next = "log in at this server with an old password, then: mailstork status"
+	}
+	_, err := fmt.Fprintf(out, "  next: %s\n", next)
+	return err
+}
+
+func (a app) domainList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "list the domains", Args: cobra.NoArgs}
+	asJSON := addJSON(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		domains, err := client.Domains(c.Context())
+		if err != nil {
+			return err
+		}
+		out := c.OutOrStdout()
+		switch {
+		case *asJSON:
+			return writeJSON(out, domains)
+		case len(domains) == 0:
+			_, err := fmt.Fprintln(out, "no domain yet")
+			return err
+		}
+		t := newTable("DOMAIN", "STATE", "SOURCE", "ACCOUNTS", ">MESSAGES", "WAITING FOR")
+		for _, d := range domains {
+			t.row(d.Name, string(d.State), d.Source.HostPort(), accountsInWords(d), doneOf(d.Messages.Accounted, d.Messages.Source), waiting(a.now(), d.Cutover))
+		}
+		t.write(out)
+		return nil
+	}
+	return c
+}
+
+func (a app) domainShow() *cobra.Command {
+	c := &cobra.Command{Use: "show NAME", Short: "show one domain", Args: cobra.ExactArgs(1)}
+	asJSON := addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		d, err := client.Domain(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), d)
+		}
+		a.writeDomain(c.OutOrStdout(), d)
+		return nil
+	}
+	return c
+}
+
+func (a app) writeDomain(out io.Writer, d control.Domain) {
+	var f facts
+	f.add("domain", d.Name)
+	f.add("state", string(d.State))
+	f.add("source", sourceInWords(d.Source))
+	f.add("accounts", accountsInWords(d))
+	f.add("may join", map[account.AccountsPolicy]string{
+		account.AccountsListed: "imported addresses only (listed)",
+		account.AccountsAny:    "every address whose password the source accepts (any)",
+	}[d.Policy])
+	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")
+	f.add("MX here", strings.Join(d.MXHosts, ", "))
+	var outgoing []string
+	for _, address := range d.OutgoingAddresses {
+		outgoing = append(outgoing, address.String())
+	}
+	f.add("sends from", strings.Join(outgoing, ", "))
+	f.add("waiting for", waiting(a.now(), d.Cutover))
+	for i, holdout := range d.Cutover.Holdouts {
+		f.add([]string{"held up by", ""}[min(i, 1)], holdout)
+	}
+	for _, fact := range []struct {
+		name string
+		time bool
+		text string
+	}{
+		{"DNS checked", !d.Cutover.CheckedAt.IsZero(), a.at(d.Cutover.CheckedAt)},
+		{"added", !d.CreatedAt.IsZero(), a.at(d.CreatedAt)},
+		{"closed", !d.ClosedAt.IsZero(), a.at(d.ClosedAt)},
+	} {
+		if fact.time {
+			f.add(fact.name, fact.text)
+		}
+	}
+	f.write(out)
+}
+
+func sourceInWords(s account.Source) string {
+	text := s.HostPort() + map[account.TLSMode]string{
+		account.TLSImplicit: ", TLS", account.TLSStartTLS: ", STARTTLS", account.TLSNone: ", WITHOUT TLS",
+	}[s.TLS]
+	if s.ServerName != "" {
+		text += ", certificate of " + s.ServerName
+	}
+	if s.CAFile != "" {
+		text += ", authorities of " + s.CAFile
+	}
+	return text
+}
+
+func (a app) domainReport() *cobra.Command {
+	c := &cobra.Command{
+		Use: "report NAME", Short: "show what became of every message of a domain", Args: cobra.ExactArgs(1),
+		Long: "Show the report of a domain: per account and in total what became of every message. Before the domain is closed it tells what is known so far.",
+	}
+	asJSON := addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		report, err := client.Report(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), report.JSON)
+		}
+		_, err = io.WriteString(c.OutOrStdout(), cleanLines(report.Text))
+		return err
+	}
+	return c
+}
+
+// cleanLines is clean for text of several lines.
+func cleanLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n")
+}
