@@ -183,10 +183,12 @@ func each(n int, do func(i int)) {
 // judge sums up the servers. Here needs every server of every address and no doubt (C1).
 func (r *run) judge() {
 	var verdicts []Verdict
+	r.report.Complete = len(r.doubts) == 0 && len(r.report.Servers) > 0
 	for _, s := range r.report.Servers {
 		if s.Skipped {
 			continue
 		}
+		r.report.Complete = r.report.Complete && s.Problem == ""
 		verdicts = append(verdicts, s.MX)
 		if s.MX == Here {
 			continue

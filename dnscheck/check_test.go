@@ -67,7 +67,9 @@ func TestCheckIsNeverHereWhenOneServerIs(t *testing.T) {
 			w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.\n"+newMX+"example.org. 300 MX 20 old.example.org.")
 		}, Mixed, "mx_mixed"},
 		{"naming no MX", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.") }, Mixed, "mx_missing"},
-		{"naming the null MX", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.\nexample.org. MX 0 .") }, Mixed, "mx_null"},
+		{"naming the null MX", func(w *world) {
+			w.serve("192.0.2.54", "example.org", "example.org. NS ns2.dns.net.\nexample.org. MX 0 .")
+		}, Mixed, "mx_null"},
 		{"naming an alias", func(w *world) { w.serve("192.0.2.54", "example.org", "example.org. CNAME mx.example.org.") }, Unknown, "server_unknown"},
 		{"answering with too many records", func(w *world) { w.breakServer("192.0.2.54", flood) }, Unknown, "server_unknown"},
 		{"without an address", func(w *world) { w.serve("192.0.2.54", "dns.net", "dns.net. NS ns2.dns.net.") }, Unknown, "server_unknown"},

@@ -36,6 +36,8 @@ type Report struct {
 	Zone      string    `json:"zone"` // the zone that holds the domain's records; empty when it was not found
 	CheckedAt time.Time `json:"checked_at"`
 	MX        Verdict   `json:"mx"`
+	// Complete is true when every server gave a definite answer and nothing is in doubt.
+	Complete bool `json:"complete"`
 	// Sentence is the report in one line for people.
 	Sentence string `json:"sentence"`
 	// Holdouts names, in words, each server that keeps MX from being Here.

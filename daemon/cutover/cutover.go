@@ -27,6 +27,7 @@ type Observation struct {
 	Clock time.Duration
 
 	MX          Verdict       // by the authoritative servers only
+	Complete    bool          // every server gave a definite answer and nothing is in doubt
 	Holdouts    []string      // sentences: who keeps MX from being Here, and how
 	OldTTL      time.Duration // longest TTL of an authoritative answer that does not name us; zero when all do
 	Nameservers []string      // the NS set, sorted
@@ -51,7 +52,7 @@ type Policy struct {
 	Grace               time.Duration // waited beyond the old TTL
 	QuietFor            time.Duration // no new message at the source for so long
 	Deadline            time.Duration // a source that never becomes quiet is waited for no longer than this
-	AssumedTTL          time.Duration // taken as old TTL when no old answer was ever seen
+	AssumedTTL          time.Duration // least old TTL unless every server was once seen with an old answer
 	LongestTTL          time.Duration // longer TTLs count as this: caches cap them too (RFC 8767 §4)
 }
 
@@ -119,8 +120,10 @@ type Memory struct {
 	CountedClock time.Duration `json:"counted_clock_ns,omitempty"`
 	Unknowns     int           `json:"unknowns,omitempty"`
 
-	// What old answers can do in caches. Never shrinks.
+	// What old answers can do in caches. Never shrinks. OldTTLKnown is true once every server was seen with an old
+	// answer; before, a single liar with a short TTL could make the wait short.
 	OldTTL        time.Duration `json:"old_ttl_ns,omitempty"`
+	OldTTLKnown   bool          `json:"old_ttl_known,omitempty"`
 	DelegationTTL time.Duration `json:"delegation_ttl_ns,omitempty"`
 	Nameservers   []string      `json:"nameservers,omitempty"`
 	// Deserted is true once a server left the NS set while it still named the source: caches find it for

@@ -84,6 +84,7 @@ func (m *Memory) startOver() {
 // learn keeps the longest TTLs, and notices servers that were deserted while they still named the source.
 func (m *Memory) learn(o Observation, p Policy) {
 	m.OldTTL = max(m.OldTTL, min(o.OldTTL, p.LongestTTL))
+	m.OldTTLKnown = m.OldTTLKnown || o.Complete && o.MX == Elsewhere
 	if o.MX == Unknown || len(o.Nameservers) == 0 {
 		return // a set that may have gaps says nothing about who left
 	}
@@ -177,8 +178,8 @@ func (m *Memory) next(now time.Time, o Observation, p Policy) (to account.Domain
 // oldAnswers is how long an old answer may be handed out after the last server changed.
 func (m *Memory) oldAnswers(p Policy) time.Duration {
 	ttl := m.OldTTL
-	if ttl == 0 {
-		ttl = p.AssumedTTL
+	if !m.OldTTLKnown {
+		ttl = max(ttl, p.AssumedTTL)
 	}
 	if m.Deserted {
 		ttl += m.DelegationTTL

@@ -34,7 +34,7 @@ func newLife(t *testing.T) *life {
 func (l *life) look(after time.Duration, mx Verdict) Decision {
 	l.t.Helper()
 	l.wall, l.clock = l.wall.Add(after), l.clock+after
-	l.o.Clock, l.o.MX = l.clock, mx
+	l.o.Clock, l.o.MX, l.o.Complete = l.clock, mx, mx != Unknown
 	if mx == Here {
 		l.o.OldTTL = 0
 	}
@@ -272,6 +272,16 @@ func TestTTLThatWasNeverSeenIsAssumed(t *testing.T) {
 	l.in(account.Draining)
 }
 
+func TestShortTTLOfOneLiarIsNotTheOldTTL(t *testing.T) {
+	l := newLife(t)
+	l.o.OldTTL = time.Second
+	l.looks(1, Mixed)
+	l.looks(3+149, Here)
+	l.in(account.Cutover)
+	l.looks(1, Here)
+	l.in(account.Draining)
+}
+
 func TestAbsurdTTLIsCapped(t *testing.T) {
 	l := newLife(t)
 	l.policy.LongestTTL = 4 * time.Hour
@@ -395,6 +405,28 @@ func TestPassTimesOfAWrongClockProveNothing(t *testing.T) {
 	l.o.OldestPassAt, l.o.NewestPassAt = l.wall.Add(8*time.Hour), l.wall.Add(8*time.Hour) // passed before, under a clock that was ahead
 	l.looks(60, Here)
 	l.in(account.Draining)
+	l.pass()
+	l.looks(1, Here)
+	l.in(account.Closed)
+}
+
+func TestSilenceIsNotWatched(t *testing.T) {
+	l := drained(t)
+	l.looks(1, Here)
+	watched := l.m.Watched
+	l.look(30*24*time.Hour, Here)
+	if l.m.Watched != watched {
+		t.Errorf("%s of silence count as watched", l.m.Watched-watched)
+	}
+}
+
+func TestRestartUnderAnotherClockLooksAgain(t *testing.T) {
+	l := drained(t)
+	l.looks(36, Here)
+	l.o.Run, l.clock = "two", 0
+	l.wall = l.wall.Add(-10 * 365 * 24 * time.Hour)
+	l.pass()
+	l.looks(3+18, Here) // the proof is made again as well
 	l.pass()
 	l.looks(1, Here)
 	l.in(account.Closed)
