@@ -1,0 +1,336 @@
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"mailstork/daemon/ledger"
+)
+
+// Plan decides what a pass does. It is pure: the same view always gives the same operations, in the order in which
+// apply must do them: first what only the ledger must learn, then flags, then copies, and removals at the end.
+func Plan(v View) []Operation {
+	p := &planner{view: v, foreign: map[string][]DestinationMessage{}}
+	for name, d := range v.Destinations {
+		p.foreign[name] = d.Foreign
+	}
+	for i := range v.Folders {
+		p.folders = append(p.folders, compare(&v.Folders[i]))
+	}
+	if p.places(); p.replaced() {
+		return []Operation{Hold{Messages: p.misplaced, Of: v.Rows, Here: true}}
+	}
+	for _, d := range p.folders {
+		p.backAgain(d)
+		p.renumbered(d)
+	}
+	p.moved()
+	for _, d := range p.folders {
+		p.delivered(d)
+		p.adopted(d)
+	}
+	p.adoptedElsewhere()
+	p.gone()
+	for _, d := range p.folders {
+		p.flags(d)
+		p.copies(d)
+	}
+	return slices.Concat(p.notes, p.stores, p.appends, p.expunges, p.holds)
+}
+
+type planner struct {
+	view    View
+	folders []*difference
+	foreign map[string][]DestinationMessage // those that nobody has been matched with yet
+
+	relinked, misplaced int
+	inboxMisplaced      bool
+	unreachable         map[ledger.Key]bool // rows whose message is not here any more
+	departing           []departure
+
+	notes, stores, appends, expunges, holds []Operation
+}
+
+// departure is a row whose message left the source; moved: it is somewhere else there, so no deletion was meant.
+type departure struct {
+	view  *FolderView
+	row   ledger.Message
+	moved bool
+}
+
+func (p *planner) note(o Operation) { p.notes = append(p.notes, o) }
+
+// places finds out which messages are still here. One that is not was removed by its owner (L3); after a change of
+// UIDVALIDITY the digest tells.
+func (p *planner) places() {
+	p.unreachable = map[ledger.Key]bool{}
+	for _, d := range p.folders {
+		astray := map[string][]ledger.Message{}
+		for _, row := range d.view.Rows {
+			if row.Stage != ledger.Confirmed || row.Fate != ledger.Copied || row.Place.UID == 0 {
+				continue
+			}
+			name := placeName(d.view.Folder, row.Place)
+			here := p.view.Destinations[name]
+			switch {
+			case here == nil:
+			case here.UIDValidity != row.Place.UIDValidity: // also when it is missing
+				astray[name] = append(astray[name], row)
+			case !has(here.UIDs, row.Place.UID):
+				p.removed(row.Key)
+			}
+		}
+		for _, name := range slices.Sorted(mapKeys(astray)) {
+			p.relink(name, astray[name])
+		}
+	}
+}
+
+func (p *planner) removed(key ledger.Key) {
+	p.unreachable[key] = true
+	p.note(SetDeleted{key})
+}
+
+func (p *planner) relink(name string, rows []ledger.Message) {
+	here := p.view.Destinations[name]
+	rest, foreign := pairs(rows, p.foreign[name], rowTrait(byDigest), foreignTrait(byDigest), func(row ledger.Message, m DestinationMessage) {
+		p.relinked++
+		p.note(Relink{row.Key, ledger.Place{Folder: row.Place.Folder, UIDValidity: here.UIDValidity, UID: m.UID}})
+	})
+	p.foreign[name] = foreign
+	for _, row := range rest {
+		p.misplaced++
+		p.inboxMisplaced = p.inboxMisplaced || name == inbox
+		p.removed(row.Key)
+	}
+}
+
+// replaced tells whether the destination is not the one that the ledger knows: the inbox, which nobody can delete,
+// is another one and holds none of the messages. Taking that for its owner's deletions would lose everything.
+func (p *planner) replaced() bool {
+	return p.inboxMisplaced && p.relinked == 0 && p.misplaced > guardMessages && !p.view.Policy.MassDeletion
+}
+
+// backAgain handles messages that had left the listing and are in it again.
+func (p *planner) backAgain(d *difference) {
+	for _, row := range d.back {
+		p.note(SetBack{row.Key, expungedByUs(row)})
+	}
+}
+
+// renumbered matches rows after a change of the source's UIDVALIDITY. What matches nothing has left.
+func (p *planner) renumbered(d *difference) {
+	d.stale = p.identify(d, d.stale, func(row ledger.Message, m SourceMessage) {
+		to := ledger.Key{FolderID: row.FolderID, UIDValidity: d.view.UIDValidity, UID: m.UID}
+		p.note(Rename{row.Key, to, row.Place.Folder})
+		p.renamedFlags(d, row, to, m)
+	})
+	d.lost = append(d.lost, d.stale...)
+}
+
+// identify pairs rows with the fresh messages of a folder by what proves most, and returns the rows left over.
+func (p *planner) identify(d *difference, rows []ledger.Message, found func(ledger.Message, SourceMessage)) []ledger.Message {
+	for _, kind := range []byte{byDigest, byLetterSizeDate, byLetterSize, bySizeDate} {
+		rows, d.fresh = pairs(rows, d.fresh, rowTrait(kind), messageTrait(kind), found)
+	}
+	slices.SortFunc(d.fresh, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
+	return rows
+}
+
+// renamedFlags lets a row go on with its old base under its new identity.
+func (p *planner) renamedFlags(d *difference, row ledger.Message, to ledger.Key, m SourceMessage) {
+	if p.unreachable[row.Key] {
+		p.unreachable[to] = true
+	}
+	if m.FlagsKnown && m.Flags != row.Flags {
+		row.Place.Folder = placeName(d.view.Folder, row.Place)
+		row.Key = to
+		d.changed = append(d.changed, flagChange{row, m.Flags})
+	}
+}
+
+// moved matches what left one folder with what is new in another. Once the destination is the truth, and whenever
+// the copy here is not ours to remove, the row follows the message and the copy stays where it is; before, the
+// message is copied to its new folder and our copy in the old one goes.
+func (p *planner) moved() {
+	var left []ledger.Message
+	views := map[ledger.Key]*FolderView{}
+	for _, d := range p.folders {
+		for _, row := range d.lost {
+			views[row.Key] = d.view
+		}
+		left = append(left, d.lost...)
+	}
+	for _, d := range p.folders {
+		if len(left) == 0 {
+			break
+		}
+		var stays []SourceMessage
+		left = p.identify(d, left, func(row ledger.Message, m SourceMessage) {
+			from := views[row.Key]
+			if p.ours(row) && !p.view.Policy.Switched {
+				p.departing = append(p.departing, departure{from, row, true})
+				stays = append(stays, m)
+				return
+			}
+			to := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
+			row.Place.Folder = placeName(from.Folder, row.Place)
+			p.note(Rename{row.Key, to, row.Place.Folder})
+			p.renamedFlags(d, row, to, m)
+		})
+		d.fresh = append(d.fresh, stays...)
+		slices.SortFunc(d.fresh, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
+	}
+	for _, row := range left {
+		p.departing = append(p.departing, departure{views[row.Key], row, false})
+	}
+}
+
+// ours tells whether the mirror appended a row's message and it is still here.
+func (p *planner) ours(row ledger.Message) bool {
+	return row.Stage == ledger.Confirmed && row.Fate == ledger.Copied && row.Appended && !p.unreachable[row.Key]
+}
+
+// delivered matches new messages with letters that reached us by SMTP, whether those are still here or not.
+func (p *planner) delivered(d *difference) {
+	name := d.view.Folder.DestinationName
+	d.fresh, p.view.Deliveries = pairs(d.fresh, p.view.Deliveries, messageTrait(byLetter), deliveryTrait, func(m SourceMessage, delivery Delivery) {
+		o := p.adopt(d, m, ledger.Delivered)
+		o.Delivery = delivery.ID
+		// The copy here belongs to this delivery: nobody else may be matched with it.
+		_, p.foreign[name] = pairs([]SourceMessage{m}, p.foreign[name], messageTrait(byLetter), foreignTrait(byLetter), func(_ SourceMessage, here DestinationMessage) {
+			o.Place = ledger.Place{UIDValidity: p.view.Destinations[name].UIDValidity, UID: here.UID}
+		})
+		p.note(o)
+	})
+}
+
+func (p *planner) adopt(d *difference, m SourceMessage, fate ledger.Fate) Adopt {
+	key := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
+	return Adopt{Key: key, Message: m, Fate: fate, DestinationName: d.view.Folder.DestinationName}
+}
+
+// adopted matches new messages with messages that are here already: the same bytes are a copy that somebody else
+// made, the same letter with other bytes came another way.
+func (p *planner) adopted(d *difference) {
+	name := d.view.Folder.DestinationName
+	for _, rule := range []struct {
+		kind   byte
+		fate   ledger.Fate
+		reason string
+	}{{byDigest, ledger.Copied, reasonFound}, {byLetterSize, ledger.Copied, reasonFound}, {byLetter, ledger.Delivered, reasonOther}} {
+		d.fresh, p.foreign[name] = pairs(d.fresh, p.foreign[name], messageTrait(rule.kind), foreignTrait(rule.kind), func(m SourceMessage, here DestinationMessage) {
+			o := p.adopt(d, m, rule.fate)
+			o.Place = ledger.Place{UIDValidity: p.view.Destinations[name].UIDValidity, UID: here.UID}
+			o.Reason = rule.reason
+			p.note(o)
+		})
+	}
+}
+
+// adoptedElsewhere serves a ledger that was lost: what its owner had moved here meanwhile is found in another folder.
+func (p *planner) adoptedElsewhere() {
+	if p.view.Rows > 0 {
+		return
+	}
+	for _, d := range p.folders {
+		for _, name := range slices.Sorted(mapKeys(p.foreign)) {
+			d.fresh, p.foreign[name] = pairs(d.fresh, p.foreign[name], messageTrait(byLetterSize), foreignTrait(byLetterSize), func(m SourceMessage, here DestinationMessage) {
+				o := p.adopt(d, m, ledger.Copied)
+				o.DestinationName = name
+				o.Place = ledger.Place{Folder: name, UIDValidity: p.view.Destinations[name].UIDValidity, UID: here.UID}
+				o.Reason = reasonFound
+				p.note(o)
+			})
+		}
+	}
+}
+
+const (
+	guardMessages = 20 // so many may always be missing
+	guardPart     = 20 // and one in so many of all
+)
+
+// gone handles what left the source. While the source is the truth our copies follow, unless so many are missing at
+// once that it looks like an accident: then nothing is removed until an operator says so.
+func (p *planner) gone() {
+	held, following := map[int64]int{}, 0
+	for _, d := range p.departing {
+		if p.follows(d.row) && !d.moved {
+			following++
+			held[d.row.FolderID]++
+		}
+	}
+	stop := following > max(guardMessages, p.view.Rows/guardPart) && !p.view.Policy.MassDeletion
+	for _, d := range p.departing {
+		if stop && p.follows(d.row) && !d.moved {
+			continue
+		}
+		p.note(SetGone{d.row.Key})
+		if p.follows(d.row) {
+			p.expunge(d.view, d.row)
+		}
+	}
+	for i := range p.view.Folders {
+		f := &p.view.Folders[i]
+		for _, row := range f.Rows {
+			if row.SourceGone && p.follows(row) && !(f.Listed && row.UIDValidity == f.UIDValidity && has(f.UIDs, row.UID)) {
+				p.expunge(f, row) // an earlier pass decided it and did not come to do it
+			}
+		}
+		if n := held[f.Folder.ID]; stop && n > 0 {
+			p.holds = append(p.holds, Hold{FolderID: f.Folder.ID, Messages: n, Of: p.view.Rows})
+		}
+	}
+}
+
+// follows tells whether the copy of a row goes with its message at the source.
+func (p *planner) follows(row ledger.Message) bool { return p.ours(row) && !p.view.Policy.Switched }
+
+func (p *planner) expunge(f *FolderView, row ledger.Message) {
+	name := placeName(f.Folder, row.Place)
+	here := p.view.Destinations[name]
+	if here == nil || here.UIDValidity != row.Place.UIDValidity || !has(here.UIDs, row.Place.UID) {
+		return
+	}
+	p.expunges = append(p.expunges, Expunge{row.Key, name, row.Place.UIDValidity, row.Place.UID, row.Flags})
+}
+
+// flags carries the source's changes over. The base is what was last applied, so that only what changed at the
+// source since is stored: whatever the owner changed here stays, and equal changes on both sides meet.
+func (p *planner) flags(d *difference) {
+	for _, c := range d.changed {
+		if !p.ours(c.row) {
+			continue
+		}
+		name := placeName(d.view.Folder, c.row.Place)
+		here := p.view.Destinations[name]
+		if here != nil && here.UIDValidity != c.row.Place.UIDValidity {
+			continue // relinked in this pass; the next one stores them
+		}
+		add, remove := ledger.FlagChanges(c.row.Flags, c.flags)
+		p.stores = append(p.stores, StoreFlags{c.row.Key, name, c.row.Place.UIDValidity, c.row.Place.UID, add, remove, c.flags})
+	}
+}
+
+// copies is what remains: new messages.
+func (p *planner) copies(d *difference) {
+	limit := p.view.Policy.MaxMessageOctets
+	var wanted []SourceMessage
+	for _, m := range d.fresh {
+		if limit > 0 && m.Size > limit {
+			key := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
+			p.note(Skip{key, m, skipReason(m.Size, limit)})
+			continue
+		}
+		wanted = append(wanted, m)
+	}
+	if len(wanted) > 0 {
+		p.appends = append(p.appends, Append{d.view.Folder.ID, wanted})
+	}
+}
+
+func skipReason(size, limit int64) string {
+	return fmt.Sprintf("larger than the domain's limit: %d of %d octets", size, limit)
+}

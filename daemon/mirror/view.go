@@ -1,0 +1,157 @@
+package mirror
+
+import (
+	"slices"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/letter"
+)
+
+// Policy is what the admin and the account's state say about a pass.
+type Policy struct {
+	// Switched: the destination is the truth (DESIGN §2). New mail is added; what left the source stays here.
+	Switched bool
+	// MaxMessageOctets skips larger messages, with a reason in the ledger; 0 means no limit.
+	MaxMessageOctets int64
+	// MassDeletion: an operator has confirmed that the deletions which the guard held back are meant.
+	MassDeletion bool
+}
+
+// SourceMessage is one line of the source listing.
+type SourceMessage struct {
+	UID         uint32
+	Size        int64  // RFC822.SIZE as told: good for comparing with the same server's word, no identity
+	Date        int64  // INTERNALDATE, Unix seconds; 0 when not told
+	Flags       string // what shall be here too, see keepFlags
+	FlagsKnown  bool
+	HeaderRead  bool // Fingerprint is known, zero meaning that the letter has none
+	Fingerprint letter.Fingerprint
+	BodyRead    bool
+	Digest      [letter.DigestSize]byte
+}
+
+// DestinationMessage is a message here for which no row stands.
+type DestinationMessage struct {
+	UID         uint32
+	Size        int64
+	HeaderRead  bool
+	Fingerprint letter.Fingerprint
+	BodyRead    bool
+	Digest      [letter.DigestSize]byte
+}
+
+// FolderView is one source folder and its rows.
+type FolderView struct {
+	Folder ledger.Folder
+	// Listed: UIDs and Messages hold what the source has. False when nothing changed there since the mark.
+	Listed      bool
+	UIDValidity uint32
+	UIDs        []uint32        // of all messages, ascending; empty for a folder that left the source
+	Messages    []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
+	Rows        []ledger.Message
+}
+
+// DestinationView is one destination folder.
+type DestinationView struct {
+	Missing     bool
+	UIDValidity uint32
+	UIDNext     uint32
+	UIDs        []uint32 // of all messages, ascending
+	Foreign     []DestinationMessage
+}
+
+// View is everything that the planner looks at.
+type View struct {
+	Policy       Policy
+	Folders      []FolderView
+	Destinations map[string]*DestinationView // by name; a folder that is missing here was not looked at
+	Deliveries   []Delivery
+	Rows         int // rows of the whole account whose message is at the source
+}
+
+// has tells whether an ascending list holds uid.
+func has(uids []uint32, uid uint32) bool {
+	_, found := slices.BinarySearch(uids, uid)
+	return found
+}
+
+// placeName is the destination folder in which a row's message is.
+func placeName(f ledger.Folder, place ledger.Place) string {
+	if place.Folder != "" {
+		return place.Folder
+	}
+	return f.DestinationName
+}
+
+// difference is what listing and rows of one folder say about each other.
+type difference struct {
+	view    *FolderView
+	fresh   []SourceMessage  // in the listing, without a row
+	lost    []ledger.Message // rows whose message has left the listing
+	stale   []ledger.Message // rows under another UIDVALIDITY
+	back    []ledger.Message // rows of messages that had left the listing and are in it again
+	changed []flagChange
+}
+
+type flagChange struct {
+	row   ledger.Message
+	flags string
+}
+
+// compare finds the difference. Both sides are ascending, so one walk is enough.
+func compare(f *FolderView) *difference {
+	d := &difference{view: f}
+	if !f.Listed {
+		return d
+	}
+	alive := make([]uint32, 0, len(f.Rows))
+	messages := f.Messages
+	for _, row := range f.Rows {
+		if row.UIDValidity != f.UIDValidity {
+			if !row.SourceGone {
+				d.stale = append(d.stale, row)
+			}
+			continue
+		}
+		if !has(f.UIDs, row.UID) {
+			if !row.SourceGone {
+				d.lost = append(d.lost, row)
+			}
+			continue
+		}
+		if row.SourceGone {
+			d.back = append(d.back, row)
+			if expungedByUs(row) {
+				continue // copied again, as if it had no row
+			}
+		}
+		alive = append(alive, row.UID)
+		for len(messages) > 0 && messages[0].UID < row.UID {
+			messages = messages[1:]
+		}
+		if len(messages) > 0 && messages[0].UID == row.UID && messages[0].FlagsKnown && messages[0].Flags != row.Flags {
+			d.changed = append(d.changed, flagChange{row, messages[0].Flags})
+		}
+	}
+	for _, m := range f.Messages {
+		if !has(alive, m.UID) {
+			d.fresh = append(d.fresh, m)
+		}
+	}
+	return d
+}
+
+// expungedByUs tells whether the mirror itself removed its copy, following the source. When the source has the
+// message again (a listing was cut short, a backup was restored there), appending it again brings nothing back that
+// its owner removed here.
+func expungedByUs(row ledger.Message) bool {
+	return row.Fate == ledger.Deleted && row.Appended && row.Reason == reasonSource
+}
+
+// Reasons that the ledger keeps with a fate.
+const (
+	reasonSource = "its owner deleted it at the source"
+	reasonHere   = "its owner deleted or moved it here"
+	reasonFound  = "found here, put there by somebody else"
+	reasonOther  = "the same letter was found here, with other bytes"
+)
