@@ -53,20 +53,21 @@ func (r *reconciler) missing() []uint32 {
 	return out
 }
 
-// accept marks a UID as received. One that was not asked for, or has come already,
-// is reported and not wanted.
-func (c *Conn) accept(r *reconciler, uid uint32) bool {
+// accept hands on the message with a UID, and marks it as received when that went
+// well. One that was not asked for, or has come already, is reported and skipped.
+func (c *Conn) accept(r *reconciler, uid uint32, hand func() error) error {
 	i, asked := r.find(uid)
 	switch {
 	case !asked:
 		c.note("unasked-uid", "%d of %q", uid, c.selected.Raw)
+		return nil
 	case r.got[i]:
 		c.note("duplicate-uid", "%d of %q", uid, c.selected.Raw)
-	default:
-		r.got[i] = true
-		return true
+		return nil
 	}
-	return false
+	err := hand()
+	r.got[i] = err == nil
+	return err
 }
 
 // windows cuts uids, in the order given, into pieces that one command may name.
@@ -163,10 +164,7 @@ func (c *Conn) fetchMessage(r *reconciler, u untagged, fn func(Message) error) e
 			}
 			return nil
 		}
-		if !c.accept(r, e.UID) {
-			return nil
-		}
-		return fn(e.message(size, body))
+		return c.accept(r, e.UID, func() error { return fn(e.message(size, body)) })
 	})
 }
 
@@ -219,14 +217,16 @@ func (c *Conn) fetchOne(r *reconciler, u untagged, uid uint32, known map[uint32]
 	var e Entry
 	handed := false
 	err := c.fetchReply(&e, func(e *Entry, size int64, body io.Reader, present bool) error {
-		if !present || e.UID != 0 && e.UID != uid || !c.accept(r, uid) {
+		if !present || e.UID != 0 && e.UID != uid {
 			return nil
 		}
 		k := known[uid]
 		k.UID, handed = uid, true
-		return fn(k.message(size, body))
+		return c.accept(r, uid, func() error { return fn(k.message(size, body)) })
 	})
 	if err == nil && handed && e.UID != 0 && e.UID != uid {
+		i, _ := r.find(uid)
+		r.got[i] = false
 		return fmt.Errorf("%w: UID %d instead of %d", errWrongUID, e.UID, uid)
 	}
 	return err
@@ -278,8 +278,8 @@ func (c *Conn) fetchHeader(r *reconciler, u untagged, fn func(uint32, []byte) er
 		got = present
 		return err
 	})
-	if err != nil || !got || e.UID == 0 || !c.accept(r, e.UID) {
+	if err != nil || !got || e.UID == 0 {
 		return err
 	}
-	return fn(e.UID, header)
+	return c.accept(r, e.UID, func() error { return fn(e.UID, header) })
 }

@@ -166,7 +166,9 @@ func (cmd *Command) traceLine() {
 	}
 }
 
-// Wait reads until the command is completed; a NO or BAD is a *StatusError.
+// Wait reads until the command is completed; a NO or BAD is a *StatusError. A BYE on
+// the way makes the answer worthless, even when an OK follows: it may be incomplete.
+// Only an APPEND is a single fact, and counts.
 func (cmd *Command) Wait() (Reply, error) {
 	if cmd.err == nil && !cmd.done {
 		if err := cmd.c.w.Flush(); err != nil {
@@ -177,6 +179,9 @@ func (cmd *Command) Wait() (Reply, error) {
 		if _, err := cmd.c.read(); err != nil {
 			cmd.err = err
 		}
+	}
+	if cmd.err == nil && cmd.c.bye != nil && cmd.verb != "APPEND" {
+		cmd.err = cmd.c.broken(cmd.c.bye)
 	}
 	if cmd.err != nil {
 		return cmd.got, cmd.err

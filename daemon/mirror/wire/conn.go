@@ -84,12 +84,16 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", o.Address, err)
 	}
+	return start(ctx, nc, o)
+}
+
+// start speaks over an open connection; it owns nc.
+func start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 	c := &Conn{
 		opt: o, base: nc, tag: strings.ToLower(rand.Text()[:6]),
 		flags: map[string]string{},
 	}
-	c.use(nc)
-	if err = c.greet(ctx); err != nil {
+	if err := c.greet(ctx); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
@@ -147,6 +151,9 @@ func (c *Conn) Enter(ctx context.Context) (leave func(error) error, err error) {
 	stop := context.AfterFunc(ctx, func() { c.fail(context.Cause(ctx)) })
 	return func(err error) error {
 		stop()
+		if c.bye != nil {
+			_ = c.fail(c.bye)
+		}
 		c.mu.Unlock()
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
@@ -229,7 +236,7 @@ func (c *Conn) note(kind, format string, args ...any) {
 		c.oddMore++
 		return
 	}
-	detail := fmt.Sprintf(format, args...)
+	detail := hide(fmt.Sprintf(format, args...), c.mask)
 	if len(detail) > 300 {
 		detail = detail[:300] + "…"
 	}

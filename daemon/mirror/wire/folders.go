@@ -14,7 +14,6 @@ type listing struct {
 	folders    []Folder
 	index      map[string]int // raw → folders
 	subscribed map[string]bool
-	lsub       bool // subscriptions come from LSUB
 	personal   []Namespace
 	foreign    []Namespace
 	asked      string // the folder of the STATUS under way
@@ -101,7 +100,6 @@ func (l *listing) askPlain() error {
 	if _, err := l.c.run(verb+` "" "*"`, l.take); err != nil {
 		return err
 	}
-	l.lsub = true
 	if _, err := lsub.Wait(); err != nil && Refused(err) == nil {
 		return err
 	}
@@ -139,9 +137,8 @@ func (l *listing) settle() {
 	}
 	l.folders = slices.DeleteFunc(l.folders, func(f Folder) bool { return l.isForeign(f.Raw) })
 	for i := range l.folders {
-		if l.lsub {
-			l.folders[i].Subscribed = l.subscribed[l.folders[i].Raw]
-		}
+		f := &l.folders[i]
+		f.Subscribed = f.Subscribed || l.subscribed[f.Raw]
 	}
 	clear(l.index)
 	for i, f := range l.folders {

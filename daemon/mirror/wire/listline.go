@@ -106,41 +106,35 @@ func (d *decoder) folderName() (string, error) {
 		v, err := d.smallLiteral(size)
 		return v.text, err
 	}
-	if open, err := d.accept('"'); err != nil {
-		return "", err
-	} else if open {
-		return d.looselyQuoted()
-	}
 	rest, err := d.text()
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimRight(extended.ReplaceAllString(string(rest), ""), " \t"), nil
+	return unquote(strings.TrimRight(extended.ReplaceAllString(string(rest), ""), " \t")), nil
 }
 
-// looselyQuoted reads a quoted string that ends at a quote followed by a space or
-// the line end.
-func (d *decoder) looselyQuoted() (string, error) {
-	var name strings.Builder
-	for {
-		tok, err := d.quoted()
-		if err != nil {
-			return "", err
-		}
-		name.Write(tok)
-		end, err := d.atEnd()
-		if err != nil {
-			return "", err
-		}
-		b, err := d.peek()
-		if err != nil {
-			return "", err
-		}
-		if end || b == ' ' || b == '\t' {
-			return name.String(), nil
-		}
-		name.WriteByte('"')
+// unquote takes the quotes off a name that stands alone. Of a name that only begins
+// with a quote, what the quotes enclose is taken.
+func unquote(text string) string {
+	if len(text) < 2 || text[0] != '"' {
+		return text
 	}
+	inner := text[1:]
+	whole := strings.HasSuffix(inner, `"`)
+	if whole {
+		inner = inner[:len(inner)-1]
+	}
+	var b strings.Builder
+	for i := 0; i < len(inner); i++ {
+		switch {
+		case inner[i] == '\\' && i+1 < len(inner) && (inner[i+1] == '"' || inner[i+1] == '\\'):
+			i++
+		case inner[i] == '"' && !whole:
+			return b.String()
+		}
+		b.WriteByte(inner[i])
+	}
+	return b.String()
 }
 
 // takeStatus reads "name (ITEM n …)". The name may be unquoted and have spaces; a
@@ -169,14 +163,16 @@ func (l *listing) takeStatus() error {
 }
 
 func (d *decoder) statusLine() (name string, items []string, err error) {
-	b, err := d.peek()
+	size, isLiteral, err := d.literal()
 	if err != nil {
 		return "", nil, err
 	}
-	if b == '"' || b == '{' {
-		if name, err = d.folderName(); err != nil {
+	if isLiteral {
+		v, err := d.smallLiteral(size)
+		if err != nil {
 			return "", nil, err
 		}
+		name = v.text
 	}
 	rest, err := d.text()
 	if err != nil {
@@ -186,8 +182,8 @@ func (d *decoder) statusLine() (name string, items []string, err error) {
 	if open < 0 {
 		return "", nil, odd("a status has no list")
 	}
-	if name == "" {
-		name = strings.TrimRight(string(rest[:open]), " \t")
+	if !isLiteral {
+		name = unquote(strings.TrimRight(string(rest[:open]), " \t"))
 	}
 	return name, strings.Fields(strings.Trim(string(rest[open+1:]), " \t)")), nil
 }

@@ -165,7 +165,7 @@ func nameAll(folders []Folder, ns Namespace) {
 			} else if len(parts) == 1 && isInbox(parts[0]) {
 				parts = split(f.Raw, Namespace{}, f.Separator)
 			}
-			if f.Name != nil || canonical && !isCanonical(f.Raw) {
+			if f.Name != nil || canonical && !isCanonical(*f) {
 				continue
 			}
 			_ = claim(f, parts, DecodeName) || claim(f, parts, EscapeName) ||
@@ -174,7 +174,9 @@ func nameAll(folders []Folder, ns Namespace) {
 	}
 }
 
-func isCanonical(raw string) bool {
-	_, ok := decodeUTF7(raw)
-	return ok
+// isCanonical tells whether a folder's raw name is the one way to spell its name.
+func isCanonical(f Folder) bool {
+	_, ok := decodeUTF7(f.Raw)
+	sep := string([]byte{f.Separator})
+	return ok && (f.Separator == 0 || !strings.Contains(f.Raw, sep+sep) && !strings.HasPrefix(f.Raw, sep) && !strings.HasSuffix(f.Raw, sep))
 }

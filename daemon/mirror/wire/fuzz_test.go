@@ -1,0 +1,142 @@
+package wire_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"mailstork/daemon/mirror/wire"
+	"mailstork/daemon/secret"
+)
+
+// FuzzTokeniser lets a server say anything to every question. Whatever it says, each
+// call ends, with a result or a classified error; what was not asked for is never
+// handed on; and nothing is handed on that is longer than it claims.
+func FuzzTokeniser(f *testing.F) {
+	for _, s := range []string{
+		"* 1 FETCH (UID 1 FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 9 BODY[] {3}\r\nabc)\r\n",
+		"* 1 FETCH (BODY[] ~{3+}\r\nabc UID 1 X-GM-LABELS (a \"b\" {1}\r\nc) MODSEQ (7))\r\n* BYE x\r\n",
+		"* LIST (\\Sent) \"/\" {3}\r\nabc\r\n* LIST () NIL R&D\r\n* STATUS x (MESSAGES 1)\r\n* LSUB () \"\" \"x\"\r\n",
+		"* ESEARCH (TAG \"a\") UID ALL 1:3,7\r\n* SEARCH 1 2 3\r\n* VANISHED (EARLIER) 1:9\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n",
+		"* OK [UIDVALIDITY 1] x\r\n* OK [FOO\r\n* FLAGS (a]b)\r\n* 9 EXISTS\r\n+ \r\n",
+		"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (DATE)] \"x\" FLAGS ((()",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		for _, greeting := range []string{
+			"* OK hi\r\n",
+			"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n",
+			"* PREAUTH [CAPABILITY IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS CONDSTORE ESEARCH] hi\r\n",
+		} {
+			for _, ask := range questions {
+				c, err := wire.NewForTest(t.Context(), &noise{said: said, out: []byte(greeting)}, wire.Options{ReadOnly: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ask(t, c)
+			}
+		}
+	})
+}
+
+// questions are all that a server is asked; each must end, whatever the answer.
+var questions = []func(*testing.T, *wire.Conn){
+	func(t *testing.T, c *wire.Conn) {
+		_ = c.Login(t.Context(), wire.Login{User: "a", Password: secret.FromString("b")})
+		_, _ = c.Open(t.Context(), "INBOX", true)
+	},
+	func(t *testing.T, c *wire.Conn) {
+		folders, _ := c.Folders(t.Context())
+		names := map[string]bool{}
+		for _, f := range folders {
+			name := strings.Join(f.Name, "\x00")
+			if names[name] || len(f.Name) == 0 {
+				t.Errorf("two folders are called %q", f.Name)
+			}
+			names[name] = true
+		}
+	},
+	func(t *testing.T, c *wire.Conn) {
+		take := func(e wire.Entry) error {
+			if e.UID < 1 || e.UID > 3 {
+				t.Errorf("handed on UID %d", e.UID)
+			}
+			return nil
+		}
+		_ = c.List(t.Context(), wire.UIDRange{From: 1, To: 3}, take)
+	},
+	func(t *testing.T, c *wire.Conn) {
+		uids, _ := c.UIDs(t.Context())
+		for i := 1; i < len(uids); i++ {
+			if uids[i] <= uids[i-1] {
+				t.Errorf("UID %d behind %d", uids[i], uids[i-1])
+			}
+		}
+		_, _ = c.Changes(t.Context(), 1, true, func(wire.Entry) error { return nil })
+	},
+	func(t *testing.T, c *wire.Conn) {
+		got := map[uint32]bool{}
+		missing, err := c.Fetch(t.Context(), []uint32{1, 2}, func(m wire.Message) error {
+			n, err := io.Copy(io.Discard, m.Body)
+			if m.UID < 1 || m.UID > 2 || got[m.UID] || err == nil && n != m.Size {
+				t.Errorf("handed on UID %d with %d of %d octets", m.UID, n, m.Size)
+			}
+			got[m.UID] = true
+			return err
+		})
+		if err == nil && len(missing)+len(got) != 2 {
+			t.Errorf("of 2 messages %v came and %v are missing", got, missing)
+		}
+	},
+	func(t *testing.T, c *wire.Conn) {
+		_, _ = c.Headers(t.Context(), []uint32{1}, []string{"DATE"}, func(_ uint32, h []byte) error {
+			if len(h) > 64<<10 {
+				t.Errorf("a header of %d octets", len(h))
+			}
+			return nil
+		})
+	},
+}
+
+// noise is a connection to a server that answers every command with said and an OK
+// in one breath, and is gone when it has nothing left to say.
+type noise struct {
+	said, out, line []byte
+}
+
+func (n *noise) Read(p []byte) (int, error) {
+	if len(n.out) == 0 {
+		return 0, io.EOF
+	}
+	k := copy(p, n.out)
+	n.out = n.out[k:]
+	return k, nil
+}
+
+func (n *noise) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if n.line = append(n.line, b); b != '\n' {
+			continue
+		}
+		tag, _, _ := bytes.Cut(n.line, []byte(" "))
+		n.out = append(n.out, n.said...)
+		if bytes.HasSuffix(n.line, []byte("}\r\n")) {
+			n.out = append(n.out, "\r\n+ go\r\n"...)
+		} else {
+			n.out = append(append(append(n.out, "\r\n"...), tag...), " OK done\r\n"...)
+		}
+		n.line = n.line[:0]
+	}
+	return len(p), nil
+}
+
+func (*noise) Close() error                     { return nil }
+func (*noise) LocalAddr() net.Addr              { return nil }
+func (*noise) RemoteAddr() net.Addr             { return nil }
+func (*noise) SetDeadline(time.Time) error      { return nil }
+func (*noise) SetReadDeadline(time.Time) error  { return nil }
+func (*noise) SetWriteDeadline(time.Time) error { return nil }
