@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"mailstork/daemon/account"
 )
@@ -117,10 +118,14 @@ func (s *Store) SetSourceUser(ctx context.Context, tx *sql.Tx, accountID int64, 
 	return mustChange(tx.ExecContext(ctx, `UPDATE account SET source_user = $1 WHERE account_id = $2`, user, accountID))
 }
 
-// SavePass notes the end of a complete pass; foundNew tells whether the source had a message that was not seen before.
-func (s *Store) SavePass(ctx context.Context, tx *sql.Tx, accountID int64, foundNew bool) error {
-	now := milliseconds(s.now())
-	_, err := tx.ExecContext(ctx, updatePass, now, foundNew, accountID)
+// SavePass notes a complete pass that began at the given time by the present clock; foundNew tells whether the source
+// had a message that was not seen before.
+func (s *Store) SavePass(ctx context.Context, tx *sql.Tx, accountID int64, began time.Time, foundNew bool) error {
+	var newAt int64
+	if foundNew {
+		newAt = milliseconds(s.now())
+	}
+	_, err := tx.ExecContext(ctx, updatePass, milliseconds(began), newAt, accountID)
 	if err != nil {
 		return fmt.Errorf("noting the end of a pass: %w", err)
 	}

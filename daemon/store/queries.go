@@ -33,7 +33,7 @@ UPDATE account SET next_pass_at_ms = $2, priority = CASE WHEN priority < $3 THEN
 WHERE address = $1`
 
 	updatePass = `
-UPDATE account SET last_pass_at_ms = $1, last_new_at_ms = CASE WHEN $2 THEN $1 ELSE last_new_at_ms END WHERE account_id = $3`
+UPDATE account SET last_pass_at_ms = $1, last_new_at_ms = CASE WHEN $2 > 0 THEN $2 ELSE last_new_at_ms END WHERE account_id = $3`
 
 	upsertCredential = `
 INSERT INTO credential (account_id, kind, sealed, created_at_ms) VALUES ($1, $2, $3, $4)

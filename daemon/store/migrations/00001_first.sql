@@ -28,7 +28,7 @@ CREATE TABLE account (
     source_user    TEXT    NOT NULL,
     password_hash  TEXT    NOT NULL DEFAULT '',
     switched_at_ms BIGINT  NOT NULL DEFAULT 0,
-    last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass ended
+    last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass began
     last_new_at_ms BIGINT  NOT NULL DEFAULT 0,      -- when a pass last found a new message at the source
     next_pass_at_ms BIGINT NOT NULL DEFAULT 0,
     priority       BIGINT  NOT NULL DEFAULT 0,      -- higher first

@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"mailstork/authhook"
+	"mailstork/daemon/account"
+	"mailstork/daemon/eventlog"
+)
+
+// Priorities of passes: somebody waits for a first login's mail, an operator asked, a domain wants to close.
+const (
+	priorityClosing = 10
+	priorityAsked   = 50
+)
+
+// joinJournal writes down that an account joined, and starts its first pass.
+type joinJournal struct{ *Daemon }
+
+func (j joinJournal) Joined(ctx context.Context, a account.Account) {
+	j.events.Record(ctx, eventlog.Event{Name: "join", Domain: a.Domain, Account: a.Address, State: string(a.State)})
+	j.workers.Wake()
+}
+
+// loginJournal writes down decisions on logins. Rows are kept only for what a source was asked about: that is bounded
+// by the guard, while anybody can send names and passwords without end.
+type loginJournal struct{ *Daemon }
+
+func (j loginJournal) Decided(ctx context.Context, decision authhook.Decision) {
+	event := eventlog.Event{Name: "login", Domain: decision.Address.Domain(), Account: decision.Address, Took: decision.Took,
+		Detail: fmt.Sprintf("%s: %s, from %s by %s", decision.Result, decision.Why, decision.Client, decision.Service)}
+	if decision.Err != nil {
+		event.Err = decision.Err.Error()
+	}
+	switch {
+	case decision.Why == "proven" || decision.Why == "wrong" && decision.Err != nil:
+		j.events.Record(ctx, event)
+	case decision.Result == authhook.TryLater:
+		j.logger.Warn("login", "event", "login", "account", string(event.Account), "detail", event.Detail, "err", event.Err)
+	default:
+		j.logger.Debug("login", "event", "login", "account", string(event.Account), "detail", event.Detail)
+	}
+}

@@ -1,0 +1,297 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+	"mailstork/daemon/eventlog"
+	"mailstork/daemon/finalize"
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/store"
+)
+
+var _ control.Operator = (*Daemon)(nil)
+
+// Status is one look at everything.
+func (d *Daemon) Status(ctx context.Context) (control.Status, error) {
+	status := control.Status{Version: d.version, StartedAt: d.startedAt, Now: time.Now().UTC(), Passes: d.progress.running()}
+	var err error
+	if status.Domains, err = d.Domains(ctx); err != nil {
+		return status, err
+	}
+	status.Stuck, err = d.Accounts(ctx, control.AccountFilter{Stuck: true})
+	return status, err
+}
+
+// Events returns what happened to an account.
+func (d *Daemon) Events(ctx context.Context, address account.Address, since int64, limit int) ([]eventlog.Event, error) {
+	if _, err := d.account(ctx, address); err != nil {
+		return nil, err
+	}
+	return d.events.Of(ctx, address, since, limit)
+}
+
+// Domains returns all domains with their counts.
+func (d *Daemon) Domains(ctx context.Context) ([]control.Domain, error) {
+	domains, err := d.store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]control.Domain, 0, len(domains))
+	for _, domain := range domains {
+		one, err := d.showDomain(ctx, domain)
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, one)
+	}
+	return shown, nil
+}
+
+// Domain returns one domain.
+func (d *Daemon) Domain(ctx context.Context, name string) (control.Domain, error) {
+	domain, err := d.domain(ctx, name)
+	if err != nil {
+		return control.Domain{}, err
+	}
+	return d.showDomain(ctx, domain)
+}
+
+func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control.Domain, error) {
+	shown := control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, CreatedAt: domain.CreatedAt,
+		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
+	accounts, err := d.store.Accounts(ctx, domain.Name)
+	if err != nil {
+		return shown, err
+	}
+	for _, a := range accounts {
+		shown.Accounts[a.State]++
+		if a.Paused {
+			shown.Paused++
+		}
+		if a.Stuck != "" {
+			shown.Stuck++
+		}
+		counts, err := d.ledger.Count(ctx, a.ID)
+		if err != nil {
+			return shown, err
+		}
+		m := countMessages(counts)
+		shown.Messages.Source += m.Source
+		shown.Messages.Accounted += m.Accounted
+	}
+	shown.Cutover, err = d.showCutover(ctx, domain)
+	return shown, err
+}
+
+func countMessages(folders []ledger.FolderCounts) control.Messages {
+	var m control.Messages
+	for _, f := range folders {
+		m.Source += int64(f.SourceMessages)
+		m.Accounted += int64(f.Present - f.Intended)
+	}
+	return m
+}
+
+// AddDomain adds a domain after its source was looked at without any password.
+func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bool) (control.Domain, error) {
+	if err := domain.Source.Check(); err != nil {
+		return control.Domain{}, control.Invalid(err.Error(), "mailstork domain add --help")
+	}
+	if _, err := d.store.Domain(ctx, domain.Name); !errors.Is(err, store.ErrNotFound) {
+		if err != nil {
+			return control.Domain{}, err
+		}
+		return control.Domain{}, control.Refused("domain "+domain.Name+" exists already", "mailstork domain show "+domain.Name)
+	}
+	if err := d.probeSource(ctx, domain.Source); err != nil {
+		return control.Domain{}, err
+	}
+	if dryRun {
+		domain.State = account.Open
+		return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
+			MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Accounts: map[account.State]int{}}, nil
+	}
+	added, err := d.store.AddDomain(ctx, domain)
+	if err != nil {
+		return control.Domain{}, err
+	}
+	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort()})
+	d.wakeCutover()
+	return d.showDomain(ctx, added)
+}
+
+// Report is a domain's report, finished or so far.
+func (d *Daemon) Report(ctx context.Context, name string) (control.Report, error) {
+	domain, err := d.domain(ctx, name)
+	if err != nil {
+		return control.Report{}, err
+	}
+	report, err := d.domainReport(ctx, domain)
+	if err != nil {
+		return control.Report{}, err
+	}
+	var text bytes.Buffer
+	if err := report.Text(&text); err != nil {
+		return control.Report{}, err
+	}
+	raw, err := json.Marshal(report)
+	return control.Report{Text: text.String(), JSON: raw}, err
+}
+
+// domainReport is the kept report of a closed domain, or what is known so far.
+func (d *Daemon) domainReport(ctx context.Context, domain account.Domain) (finalize.DomainReport, error) {
+	kept, err := d.store.DomainReport(ctx, domain.ID)
+	if err != nil || len(kept) == 0 {
+		return finalize.Domain(ctx, d.store, domain)
+	}
+	var report finalize.DomainReport
+	if err := json.Unmarshal(kept, &report); err != nil {
+		return report, fmt.Errorf("reading report of %s: %w", domain.Name, err)
+	}
+	return report, nil
+}
+
+// CheckDNS looks at a domain's DNS now.
+func (d *Daemon) CheckDNS(ctx context.Context, name string) (json.RawMessage, error) {
+	domain, err := d.domain(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(d.checkDNS(ctx, domain))
+}
+
+// Accounts lists accounts.
+func (d *Daemon) Accounts(ctx context.Context, filter control.AccountFilter) ([]control.Account, error) {
+	accounts, err := d.store.Accounts(ctx, filter.Domain)
+	if err != nil {
+		return nil, err
+	}
+	shown := []control.Account{}
+	for _, a := range accounts {
+		if filter.State != "" && a.State != filter.State || filter.Stuck && a.Stuck == "" || filter.Paused && !a.Paused {
+			continue
+		}
+		counts, err := d.ledger.Count(ctx, a.ID)
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, d.showAccount(a, counts))
+	}
+	return shown, nil
+}
+
+// Account returns one account with its folders.
+func (d *Daemon) Account(ctx context.Context, address account.Address) (control.AccountDetail, error) {
+	a, err := d.account(ctx, address)
+	if err != nil {
+		return control.AccountDetail{}, err
+	}
+	counts, err := d.ledger.Count(ctx, a.ID)
+	if err != nil {
+		return control.AccountDetail{}, err
+	}
+	detail := control.AccountDetail{Account: d.showAccount(a, counts)}
+	_, err = d.store.Credential(ctx, a.ID, store.KindPassword)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return detail, err
+	}
+	detail.Credential = err == nil
+	for _, f := range counts {
+		detail.Folders = append(detail.Folders, showFolder(f))
+	}
+	return detail, nil
+}
+
+func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) control.Account {
+	shown := control.Account{Address: a.Address, Domain: a.Domain, State: a.State, Paused: a.Paused, Stuck: a.Stuck, Hint: a.Hint,
+		SourceUser: a.SourceUser, SwitchedAt: a.SwitchedAt, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
+		LastNewAt: a.LastNewAt, CreatedAt: a.CreatedAt, Messages: countMessages(counts)}
+	shown.Pass = d.progress.of(a.Address)
+	return shown
+}
+
+func showFolder(f ledger.FolderCounts) control.Folder {
+	return control.Folder{Source: readable(f.SourceName), Destination: readable(f.DestinationName), Messages: int64(f.SourceMessages),
+		Copied: int64(f.Fates[ledger.Copied]), Delivered: int64(f.Fates[ledger.Delivered]), Deleted: int64(f.Fates[ledger.Deleted]),
+		Skipped: int64(f.Fates[ledger.Skipped]), Refused: int64(f.Fates[ledger.Refused]), Unsettled: int64(f.Intended + f.Parked),
+		Problem: f.Problem}
+}
+
+// Act does one thing to an account.
+func (d *Daemon) Act(ctx context.Context, address account.Address, action control.Action) (control.Account, error) {
+	a, err := d.account(ctx, address)
+	if err != nil {
+		return control.Account{}, err
+	}
+	switch action {
+	case control.Sync:
+		err = d.syncNow(ctx, a)
+	case control.Pause:
+		if err = d.store.SetPaused(ctx, address, true); err == nil {
+			d.progress.cancel(address)
+		}
+	case control.Resume:
+		err = errors.Join(d.store.SetPaused(ctx, address, false), d.store.DuePass(ctx, address, priorityAsked))
+		d.workers.Wake()
+	}
+	if err != nil {
+		return control.Account{}, err
+	}
+	d.events.Record(ctx, eventlog.Event{Name: string(action), Domain: a.Domain, Account: address, State: string(a.State)})
+	if a, err = d.account(ctx, address); err != nil {
+		return control.Account{}, err
+	}
+	counts, err := d.ledger.Count(ctx, a.ID)
+	return d.showAccount(a, counts), err
+}
+
+func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
+	switch {
+	case a.State == account.Listed:
+		return control.Refused(fmt.Sprintf("nobody has logged in as %s yet and no password was imported", a.Address), "mailstork account import --help")
+	case a.State == account.Done:
+		return control.Refused(fmt.Sprintf("account %s is done; its password for the source is erased", a.Address), "mailstork domain report "+a.Domain)
+	case a.Paused:
+		return control.Refused(fmt.Sprintf("account %s is paused", a.Address), "mailstork account resume "+string(a.Address))
+	}
+	if err := d.store.DuePass(ctx, a.Address, priorityAsked); err != nil {
+		return err
+	}
+	d.workers.Wake()
+	return nil
+}
+
+func (d *Daemon) account(ctx context.Context, address account.Address) (account.Account, error) {
+	a, err := d.store.Account(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return a, control.NotFound(fmt.Sprintf("there is no account %s", address), "mailstork account list")
+	}
+	return a, err
+}
+
+func (d *Daemon) domain(ctx context.Context, name string) (account.Domain, error) {
+	domain, err := d.store.Domain(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return domain, control.NotFound(fmt.Sprintf("there is no domain %s", name), "mailstork domain list")
+	}
+	return domain, err
+}
+
+func (d *Daemon) showCutover(ctx context.Context, domain account.Domain) (control.Cutover, error) {
+	if domain.State == account.Closed {
+		return control.Cutover{}, nil
+	}
+	memory, err := d.cutoverMemory(ctx, domain)
+	if err != nil {
+		return control.Cutover{}, err
+	}
+	return showMemory(memory), nil
+}

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailstork/test/compare"
+	"mailstork/test/corpus"
+	"mailstork/test/site"
+)
+
+// compareWithSource fails the test when the two sides of anna's account differ in any folder, message, flag or date.
+func compareWithSource(t *testing.T, s *site.Site) {
+	t.Helper()
+	differences, err := compare.Accounts(sourceOwner(t, s, anna), login(t, s, anna, annaPass), compare.Options{})
+	must(t, err)
+	if len(differences) > 0 {
+		t.Errorf("%d differences between source and destination:\n%s", len(differences), compare.Report(differences, 30))
+	}
+}
+
+func TestFirstPassCopiesEverythingWithinBoundedMemory(t *testing.T) { // L1, L6
+	s := start(t, nil)
+	must(t, corpus.Seed(s.Source, anna, annaPass, corpus.Standard()))
+	login(t, s, anna, annaPass)
+	waitState(t, s, anna, "following")
+	compareWithSource(t, s)
+	const limit = 100 << 20
+	if peak := peakMemory(t, s.PID()); peak > limit {
+		t.Errorf("the daemon's peak memory was %d MiB, want at most %d MiB", peak>>20, limit>>20)
+	} else {
+		t.Logf("the daemon's peak memory was %d MiB", peak>>20)
+	}
+}
+
+// peakMemory is VmHWM of a process, in octets (proc(5)).
+func peakMemory(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	must(t, err)
+	return kib << 10
+}
+
+func TestPassWithoutChangesSendsNoChangingCommandAndDeletedStaysDeleted(t *testing.T) { // L3, L5
+	s := start(t, func(o *site.Options) {
+		o.Dest.RawLog, o.Source.RawLog = true, true
+		o.Config = map[string]map[string]any{"mirror": {"pass_interval_seconds": 3600}}
+	})
+	must(t, corpus.Seed(s.Source, anna, annaPass, corpus.Small()))
+	owner := login(t, s, anna, annaPass)
+	waitState(t, s, anna, "following")
+	passes(t, s, anna, 1) // what the first pass itself changed is looked at once more
+
+	atSource, err := s.Source.Commands()
+	must(t, err)
+	here, err := s.Dest.Commands()
+	must(t, err)
+	passes(t, s, anna, 2)
+	checkNoChange(t, "source", s.Source.Commands, len(atSource))
+	checkNoChange(t, "destination", s.Dest.Commands, len(here))
+
+	_, err = owner.Select("INBOX")
+	must(t, err)
+	uids, err := owner.Search("ALL")
+	must(t, err)
+	must(t, owner.Delete(uids[0], uids[3]))
+	must(t, owner.Move("Trash", uids[5]))
+	passes(t, s, anna, 3)
+	status, err := owner.Examine("INBOX")
+	must(t, err)
+	if want := len(uids) - 3; status.Messages != want {
+		t.Errorf("INBOX has %d messages after three passes, want %d", status.Messages, want)
+	}
+}
+
+func checkNoChange(t *testing.T, side string, commands func() ([]string, error), before int) {
+	t.Helper()
+	all, err := commands()
+	must(t, err)
+	if len(all) == before {
+		t.Errorf("no command at all reached the %s: the test looks at the wrong place", side)
+	}
+	for _, command := range all[before:] {
+		for _, verb := range []string{"APPEND", "STORE", "EXPUNGE", "COPY", "MOVE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "SELECT"} {
+			if words := strings.Fields(strings.ToUpper(command)); len(words) > 1 && (words[1] == verb || len(words) > 2 && words[1] == "UID" && words[2] == verb) {
+				t.Errorf("a pass with nothing to do sent %q to the %s", command, side)
+			}
+		}
+	}
+}
+
+// Fifty times during the first pass the daemon is killed without warning and started again at once.
+func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
+	s := start(t, nil)
+	must(t, corpus.Seed(s.Source, anna, annaPass, corpus.Standard()))
+	const kills = 50
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("seed %d", seed)
+	login(t, s, anna, annaPass)
+	inCopying := 0
+	for range kills {
+		time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
+		var a site.Account
+		if err := s.JSON(&a, "account", "show", anna); err == nil && (a.State == "copying" || a.State == "joined") {
+			inCopying++
+		}
+		must(t, s.Kill(syscall.SIGKILL), s.StartDaemon())
+	}
+	t.Logf("%d of %d kills hit the first pass", inCopying, kills)
+	waitState(t, s, anna, "following")
+	passes(t, s, anna, 1)
+	compareWithSource(t, s)
+}
