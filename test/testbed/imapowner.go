@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,6 +71,48 @@ func (c *Client) Folders() ([]FolderInfo, error) {
 		folders = append(folders, folder)
 	}
 	return folders, nil
+}
+
+// Namespace is how an account writes its folder names: in front of every one but
+// INBOX stands the prefix, between a folder and one inside it the separator.
+type Namespace struct{ Prefix, Separator string }
+
+// Namespace asks for the personal namespace (RFC 2342).
+func (c *Client) Namespace() (Namespace, error) {
+	lines, err := c.Command("NAMESPACE")
+	if err != nil {
+		return Namespace{}, err
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line.head(), "* NAMESPACE ") {
+			continue
+		}
+		tokens, err := line.Tokens()
+		if err != nil {
+			return Namespace{}, err
+		}
+		if len(tokens) == 4 && len(tokens[1].List) > 0 && len(tokens[1].List[0].List) >= 2 {
+			personal := tokens[1].List[0].List
+			return Namespace{Prefix: personal[0].Text, Separator: personal[1].Text}, nil
+		}
+	}
+	return Namespace{}, errors.New("asking for the namespace: no personal one in the answer")
+}
+
+// Name writes the path of a folder; INBOX is INBOX everywhere.
+func (n Namespace) Name(path ...string) string {
+	if len(path) == 1 && strings.EqualFold(path[0], "INBOX") {
+		return "INBOX"
+	}
+	return n.Prefix + strings.Join(path, n.Separator)
+}
+
+// Path splits a folder's name.
+func (n Namespace) Path(name string) []string {
+	if strings.EqualFold(name, "INBOX") {
+		return []string{"INBOX"}
+	}
+	return strings.Split(strings.TrimPrefix(name, n.Prefix), n.Separator)
 }
 
 // Status is what SELECT tells about a folder.
