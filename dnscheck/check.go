@@ -213,7 +213,7 @@ func (r *run) judge() {
 
 // label is how a server is called in sentences: by its name, and its address when that adds something.
 func (s ServerAnswer) label() string {
-	if s.Name == s.Address {
+	if s.Name == s.Address || s.Address == "" {
 		return s.Name
 	}
 	return s.Name + " (" + s.Address + ")"
@@ -235,18 +235,26 @@ func holdout(s ServerAnswer) string {
 
 // sentence is the report in one line.
 func sentence(r Report) string {
+	why := strings.Join(first(r.Holdouts, 2), "; ")
+	if why == "" {
+		why = "no server answered"
+	}
 	switch r.MX {
 	case Here:
-		return fmt.Sprintf("%s: mail comes here, %s agree.", r.Domain, plural(len(r.Nameservers), "authoritative server"))
+		return fmt.Sprintf("mail comes here: %s", agreeing(len(r.Nameservers)))
 	case Elsewhere:
-		return fmt.Sprintf("%s: mail does not come here yet: %s.", r.Domain, strings.Join(first(r.Holdouts, 2), "; "))
+		return "mail does not come here yet: " + why
 	case Mixed:
-		return fmt.Sprintf("%s: old and new answers side by side: %s.", r.Domain, strings.Join(first(r.Holdouts, 2), "; "))
+		return "old and new answers side by side: " + why
 	}
-	if len(r.Holdouts) == 0 {
-		return fmt.Sprintf("%s: not known: no server answered.", r.Domain)
+	return "not known: " + why
+}
+
+func agreeing(n int) string {
+	if n == 1 {
+		return "the authoritative server names this server"
 	}
-	return fmt.Sprintf("%s: not known: %s.", r.Domain, strings.Join(first(r.Holdouts, 2), "; "))
+	return fmt.Sprintf("%d of %d authoritative servers agree", n, n)
 }
 
 func first(all []string, n int) []string {

@@ -19,7 +19,7 @@ func TestCheckSaysHereWhenEveryServerAgrees(t *testing.T) {
 	want(t, "errors", r.Errors, []Finding{})
 	want(t, "warnings", r.Warnings, []Finding{})
 	want(t, "to publish", r.Publish, []Record{})
-	want(t, "sentence", r.Sentence, "example.org: mail comes here, 2 authoritative servers agree.")
+	want(t, "sentence", r.Sentence, "mail comes here: 2 of 2 authoritative servers agree")
 }
 
 func TestCheckAsksParentAndAuthoritativeServersWithoutRecursion(t *testing.T) {

@@ -38,7 +38,7 @@ type Report struct {
 	MX        Verdict   `json:"mx"`
 	// Complete is true when every server gave a definite answer and nothing is in doubt.
 	Complete bool `json:"complete"`
-	// Sentence is the report in one line for people.
+	// Sentence is the verdict in words, without the domain.
 	Sentence string `json:"sentence"`
 	// Holdouts names, in words, each server that keeps MX from being Here.
 	Holdouts []string `json:"holdouts"`

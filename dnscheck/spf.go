@@ -37,8 +37,9 @@ func (r *run) inspectSPF(ctx context.Context) {
 	if len(policies) > 1 {
 		r.warn("spf_differs", "the domain's servers publish different SPF records")
 	}
-	allowed, known := true, true
+	allowed, known := false, true
 	for _, p := range policies {
+		passes := true
 		for _, record := range p.spf {
 			r.report.SPF.Records = appendNew(r.report.SPF.Records, record)
 		}
@@ -46,12 +47,14 @@ func (r *run) inspectSPF(ctx context.Context) {
 			check := r.evaluate(ctx, p.txt, addr)
 			check.Servers = p.servers
 			r.report.SPF.Checks = append(r.report.SPF.Checks, check)
-			allowed = allowed && check.Result == string(spf.Pass)
+			passes = passes && check.Result == string(spf.Pass)
 			known = known && check.Result != string(spf.TempError)
 		}
+		allowed = allowed || passes
 	}
 	r.reportSPF()
-	// What could not be evaluated is left as it stands: a guess could break a record that works.
+	// What could not be evaluated is left as it stands: a guess could break a record that works. And a record that
+	// passes at one server is on its way to the others.
 	if !allowed && known {
 		r.publishSPF(policies[0])
 	}

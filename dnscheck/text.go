@@ -3,6 +3,7 @@ package dnscheck
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -10,7 +11,7 @@ import (
 // Text writes a report for a person: one sentence, what each server said, what is wrong, what to publish.
 func Text(w io.Writer, r Report) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n", r.Sentence)
+	fmt.Fprintf(&out, "%s: %s.\n", r.Domain, r.Sentence)
 	if len(r.Servers)+len(r.Caches) > 0 {
 		out.WriteString("\n")
 		table(&out, r)
@@ -42,16 +43,23 @@ func table(out *strings.Builder, r Report) {
 		if s.Skipped {
 			verdict = "skipped"
 		}
-		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%d\t%d\t%s\n", s.Name, s.Address, said, s.TTLSeconds, s.Serial, verdict)
+		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Address, said, number(s.TTLSeconds), number(s.Serial), verdict)
 	}
 	for _, c := range r.Caches {
 		said := hostsOf(c.Records)
 		if c.Problem != "" {
 			said = c.Problem
 		}
-		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%d\t%s\t%s\n", "(resolver)", c.Resolver, said, c.RemainingTTLSeconds, "", c.MX)
+		_, _ = fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", "(resolver)", c.Resolver, said, number(c.RemainingTTLSeconds), "", c.MX)
 	}
 	_ = tab.Flush() // writes to memory
+}
+
+func number(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(n), 10)
 }
 
 func findings(out *strings.Builder, title string, all []Finding) {

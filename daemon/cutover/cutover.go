@@ -140,6 +140,11 @@ type Memory struct {
 	LookSince time.Time `json:"look_since,omitzero"`
 }
 
+// Overdue tells whether a draining source that never becomes quiet has been waited for long enough.
+func (m Memory) Overdue(p Policy) bool {
+	return m.State == account.Draining && m.Watched-m.DrainingAt >= p.filled().Deadline
+}
+
 // Decision is what follows from one observation. To == Closed means that finalize may run: the domain closes when
 // every account is done, and the same decision is given again until then.
 type Decision struct {

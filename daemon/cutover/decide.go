@@ -99,13 +99,14 @@ func (m *Memory) learn(o Observation, p Policy) {
 }
 
 // listen restarts the quiet time when a new message was found at the source. A time that lies in the future was
-// written under a wrong clock and could hide a later one: no quiet until it has passed.
+// written under a wrong clock and could hide later ones: no quiet until it has passed. A time that goes back is no
+// news: the account that it belonged to is done.
 func (m *Memory) listen(now time.Time, o Observation, p Policy) {
-	if o.LastNewAt.Equal(m.LastNewAt) && !o.LastNewAt.After(now) {
+	if !o.LastNewAt.After(m.LastNewAt) && !o.LastNewAt.After(now) && !m.LastNewAt.After(now) {
 		return
 	}
 	m.LastNewAt, m.QuietSince = o.LastNewAt.Round(0), m.Watched
-	if !m.overdue(p) {
+	if !m.Overdue(p) {
 		m.LookSince = time.Time{}
 	}
 }
@@ -187,14 +188,9 @@ func (m *Memory) oldAnswers(p Policy) time.Duration {
 	return ttl + p.Grace
 }
 
-// overdue tells whether a source that never becomes quiet has been waited for long enough.
-func (m *Memory) overdue(p Policy) bool {
-	return m.State == account.Draining && m.Watched-m.DrainingAt >= p.Deadline
-}
-
 // drain ends when the source was quiet for long enough and, after that, every account was looked at once more.
 func (m *Memory) drain(now time.Time, o Observation, p Policy) (account.DomainState, string, time.Duration) {
-	overdue := m.overdue(p)
+	overdue := m.Overdue(p)
 	if left := m.QuietSince + p.QuietFor - m.Watched; left > 0 && !overdue {
 		return account.Draining, fmt.Sprintf("waiting: the source must be quiet for another %s", span(left)),
 			min(left, m.DrainingAt+p.Deadline-m.Watched)

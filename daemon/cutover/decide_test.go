@@ -355,6 +355,16 @@ func TestMessageFoundByTheLastLookRestartsTheQuietTime(t *testing.T) {
 	l.in(account.Closed)
 }
 
+func TestAccountThatIsDoneDoesNotRestartTheQuietTime(t *testing.T) {
+	l := drained(t)
+	l.o.LastNewAt = l.wall
+	l.looks(37, Here)
+	l.pass()
+	l.o.LastNewAt = l.wall.Add(-100 * time.Hour) // the greatest one belonged to an account that is done now
+	l.looks(1, Here)
+	l.in(account.Closed)
+}
+
 func TestAccountThatNeverPassesHoldsBack(t *testing.T) {
 	l := drained(t)
 	l.looks(1000, Here)
