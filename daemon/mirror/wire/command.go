@@ -36,7 +36,7 @@ type Command struct {
 
 // readOnlyVerbs is everything that the source is ever asked (L5).
 var readOnlyVerbs = map[string]bool{
-	"CAPABILITY": true, "STARTTLS": true, "LOGIN": true, "AUTHENTICATE": true, "ENABLE": true,
+	"CAPABILITY": true, "STARTTLS": true, "LOGIN": true, "AUTHENTICATE": true,
 	"NAMESPACE": true, "LIST": true, "LSUB": true, "XLIST": true, "STATUS": true,
 	"EXAMINE": true, "UID FETCH": true, "UID SEARCH": true,
 }
