@@ -141,9 +141,9 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 	}
 	f.add("credential", map[bool]string{true: "stored, sealed", false: "none"}[d.Credential])
 	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")
-	f.add("first login", a.at(d.SwitchedAt))
-	f.add("last pass", a.at(d.LastPassAt))
-	f.add("last new mail", a.at(d.LastNewAt))
+	f.add("first login", a.at(d.SwitchedAt, "not yet"))
+	f.add("last pass", a.at(d.LastPassAt, ""))
+	f.add("last new mail", a.at(d.LastNewAt, ""))
 	f.add("next pass", a.nextPass(d.Account))
 	if d.Pass != nil {
 		f.add("now", passInWords(*d.Pass))

@@ -155,7 +155,7 @@ func writeDNS(out io.Writer, r dnscheck.Report) {
 	if len(r.Servers) > 0 {
 		t := newTable("AUTHORITATIVE SERVER", "ADDRESS", "MX", "RECORDS", ">TTL", "SERIAL", "PROBLEM")
 		for _, s := range r.Servers {
-			t.row(s.Name, s.Address, string(s.MX), exchangers(s.Records), ttl(s.TTLSeconds), strconv.FormatUint(uint64(s.Serial), 10), s.Problem)
+			t.row(s.Name, s.Address, string(s.MX), exchangers(s.Records), ttl(s.TTLSeconds), serial(s.Serial), s.Problem)
 		}
 		fmt.Fprintln(out)
 		t.write(out)
@@ -212,6 +212,14 @@ func exchangers(records []dnscheck.MX) string {
 		parts = append(parts, fmt.Sprintf("%d %s", mx.Preference, mx.Host))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// serial is the zone's version; 0 means that the server did not tell.
+func serial(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(n), 10)
 }
 
 func ttl(seconds uint32) string {

@@ -51,7 +51,7 @@ func examine(c *cobra.Command) []control.Finding {
 	loaded, err := loadConfig(c)
 	if err != nil {
 		failure := asFailure(err)
-		return []control.Finding{{Check: "config", Level: control.Fail, Sentence: failure.Sentence + ": " + failure.Raw, Next: failure.Hint}}
+		return []control.Finding{{Check: "config", Level: control.Fail, Sentence: sentence(failure.Sentence + ": " + failure.Raw), Next: failure.Hint}}
 	}
 	d := doctor{config: loaded, ctx: c.Context()}
 	if _, err := os.Stat(path); err != nil {
@@ -69,6 +69,9 @@ func examine(c *cobra.Command) []control.Finding {
 	}
 	return d.found
 }
+
+// sentence makes one of an error's text.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
 // doctor collects findings about one configuration.
 type doctor struct {
@@ -90,7 +93,7 @@ func (d *doctor) daemon() bool {
 	status, err := client.Status(ctx)
 	if err != nil {
 		failure := asFailure(err)
-		d.add("daemon", control.Fail, failure.Hint, "%s%s.", strings.ToUpper(failure.Sentence[:1]), failure.Sentence[1:])
+		d.add("daemon", control.Fail, failure.Hint, "%s", sentence(failure.Sentence))
 		return false
 	}
 	d.add("daemon", control.OK, "", "The daemon %s answers at %s.", status.Version, d.config.Control.Socket)

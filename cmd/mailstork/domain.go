@@ -181,19 +181,9 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	for i, holdout := range d.Cutover.Holdouts {
 		f.add([]string{"held up by", ""}[min(i, 1)], holdout)
 	}
-	for _, fact := range []struct {
-		name string
-		time bool
-		text string
-	}{
-		{"DNS checked", !d.Cutover.CheckedAt.IsZero(), a.at(d.Cutover.CheckedAt)},
-		{"added", !d.CreatedAt.IsZero(), a.at(d.CreatedAt)},
-		{"closed", !d.ClosedAt.IsZero(), a.at(d.ClosedAt)},
-	} {
-		if fact.time {
-			f.add(fact.name, fact.text)
-		}
-	}
+	f.add("DNS checked", a.at(d.Cutover.CheckedAt, ""))
+	f.add("added", a.at(d.CreatedAt, ""))
+	f.add("closed", a.at(d.ClosedAt, ""))
 	f.write(out)
 }
 

@@ -54,7 +54,7 @@ func loadConfig(c *cobra.Command) (config.Config, error) {
 	if err != nil {
 		return loaded, &control.Error{
 			Kind: control.KindInvalid, Sentence: "the configuration can't be used", Raw: err.Error(),
-			Hint: fmt.Sprintf("mailstork serve --config %s --check", flag.Value),
+			Hint: fmt.Sprintf("correct %s (man 5 mailstork.yaml), then: mailstork serve --check", flag.Value),
 		}
 	}
 	return loaded, nil

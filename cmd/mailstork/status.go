@@ -133,7 +133,7 @@ func waiting(now time.Time, c control.Cutover) string {
 }
 
 func writePasses(out io.Writer, now time.Time, passes []control.Pass) {
-	t := newTable("WORKING ON", "PHASE", "FOLDER", ">FOLDERS", ">MESSAGES", ">SINCE")
+	t := newTable("WORKING ON", "PHASE", "FOLDER", ">FOLDERS", ">MESSAGES", ">FOR")
 	for _, p := range passes {
 		folders := ""
 		if p.FoldersTotal > 0 {

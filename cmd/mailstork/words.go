@@ -13,6 +13,9 @@ import (
 // clean makes text of servers harmless for a terminal: no escape sequences, no right-to-left tricks.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return unicode.ReplacementChar
 		}
@@ -82,10 +85,10 @@ func when(now, t time.Time) string {
 	return "now"
 }
 
-// at writes a time both ways.
-func (a app) at(t time.Time) string {
+// at writes a time both ways; a time that never was is written as never.
+func (a app) at(t time.Time, never string) string {
 	if t.IsZero() {
-		return "–"
+		return never
 	}
 	return t.In(a.zone).Format("2006-01-02 15:04:05") + " (" + when(a.now(), t) + ")"
 }

@@ -1,0 +1,335 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+	"mailstork/test/fakeoperator"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// result is what a command line left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// session runs command lines against one fake daemon.
+type session struct {
+	t        *testing.T
+	operator *fakeoperator.Operator
+	config   string
+	stdin    string
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	s := &session{t: t, operator: fakeoperator.New()}
+	s.config = writeConfig(t, s.operator.Serve(t))
+	return s
+}
+
+func writeConfig(t *testing.T, socket string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "mailstork.yaml")
+	if err := os.WriteFile(path, []byte("control: {socket: "+socket+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (s *session) run(args ...string) result {
+	s.t.Helper()
+	return s.runUntil(s.t.Context(), new(bytes.Buffer), args...)
+}
+
+func (s *session) runUntil(ctx context.Context, stdout io.Writer, args ...string) result {
+	s.t.Helper()
+	root := newRoot(app{now: func() time.Time { return fakeoperator.Now }, zone: time.UTC})
+	var stderr bytes.Buffer
+	root.SetOut(stdout)
+	root.SetErr(&stderr)
+	root.SetIn(strings.NewReader(s.stdin))
+	code := run(ctx, root, append([]string{"--config", s.config}, args...), &stderr)
+	text := ""
+	if buffer, ok := stdout.(*bytes.Buffer); ok {
+		text = buffer.String()
+	}
+	return result{code, text, stderr.String()}
+}
+
+// golden compares text with a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-file +now); when the change is meant: go test ./cmd/mailstork -update\n%s", path, diff)
+	}
+}
+
+func TestOutputsAreAsReviewed(t *testing.T) {
+	cases := []struct{ name, args string }{
+		{"status", "status"},
+		{"domain-list", "domain list"},
+		{"domain-show", "domain show example.net"},
+		{"domain-report", "domain report example.org"},
+		{"domain-add-dry-run", "domain add new.example --source imap://imap.old.example --mx mx.new.example --mx mx2.new.example --outgoing 192.0.2.25,2001:db8::25 --accounts any --dry-run"},
+		{"domain-add-known", "domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25"},
+		{"account-list", "account list"},
+		{"account-show", "account show Anna@Example.org"},
+		{"account-show-stuck", "account show carla.o'neill@example.org"},
+		{"account-sync-refused", "account sync anna@example.org dora@example.org"},
+		{"account-pause-dry-run", "account pause anna@example.org --dry-run"},
+		{"log", "log anna@example.org"},
+		{"not-found", "account show nobody@example.org"},
+		{"usage", "account list --sate following"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSession(t)
+			got := s.run(strings.Fields(c.args)...)
+			golden(t, c.name+".golden", fmt.Sprintf("$ mailstork %s\n%s%sexit code %d\n", c.args, got.stdout, got.stderr, got.code))
+		})
+	}
+}
+
+func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
+	reading := "status, doctor, version, log, list, show, report, check"
+	changing := "add, import, sync, pause, resume"
+	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
+		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
+			t.Errorf("%s reads and has no --json", c.CommandPath())
+		}
+		if has(changing, c.Name()) && c.Flags().Lookup("dry-run") == nil {
+			t.Errorf("%s changes and has no --dry-run", c.CommandPath())
+		}
+		if !has(reading, c.Name()) && !has(changing, c.Name()) && !c.HasSubCommands() && !has("serve, copy", c.Name()) {
+			t.Errorf("%s is neither a reading nor a changing verb: add it to this test", c.CommandPath())
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s has no help", c.CommandPath(), f.Name)
+			}
+		})
+	})
+}
+
+func has(list, word string) bool {
+	for _, one := range strings.Split(list, ", ") {
+		if one == word {
+			return true
+		}
+	}
+	return false
+}
+
+func eachCommand(c *cobra.Command, do func(*cobra.Command)) {
+	do(c)
+	for _, below := range c.Commands() {
+		eachCommand(below, do)
+	}
+}
+
+func TestJSONIsWhatTheDaemonSaid(t *testing.T) {
+	s := newSession(t)
+	s.operator.DNS = json.RawMessage(`{"domain":"example.org","mx":"here"}`)
+	for _, args := range []string{"status", "domain list", "domain show example.org", "domain report example.org", "account list",
+		"account show anna@example.org", "dns check example.org", "version"} {
+		got := s.run(append(strings.Fields(args), "--json")...)
+		if got.code != exitOK || !json.Valid([]byte(got.stdout)) || got.stderr != "" {
+			t.Errorf("%s --json: %+v", args, got)
+		}
+	}
+	var accounts []control.Account
+	if err := json.Unmarshal([]byte(s.run("account", "list", "--json", "--state", "listed").stdout), &accounts); err != nil {
+		t.Fatal(err)
+	}
+	if len(accounts) != 1 || accounts[0].Address != "dora@example.org" {
+		t.Errorf("got %+v", accounts)
+	}
+	lines := strings.Split(strings.TrimSpace(s.run("log", "anna@example.org", "--json", "-n", "2").stdout), "\n")
+	if len(lines) != 2 || !json.Valid([]byte(lines[0])) || !strings.Contains(lines[1], `"event":"pass"`) {
+		t.Errorf("log --json: got %q", lines)
+	}
+}
+
+func TestExitCodesTellWhatSortOfFailureItWas(t *testing.T) {
+	s := newSession(t)
+	s.operator.DNS = json.RawMessage(`{"domain":"example.org","mx":"unknown","sentence":"one server does not answer"}`)
+	cases := []struct {
+		args string
+		want int
+	}{
+		{"status", exitOK},
+		{"account list", exitOK},
+		{"account pause bob@example.org", exitOK},
+		{"bogus", exitUsage},
+		{"account bogus", exitUsage},
+		{"account show", exitUsage},
+		{"account show no-address", exitUsage},
+		{"account list --state moved", exitUsage},
+		{"account list --domain nodot", exitUsage},
+		{"log anna@example.org --limit 0", exitUsage},
+		{"domain add new.example", exitUsage},
+		{"domain add new.example --source http://x --mx mx.new.example --outgoing 192.0.2.1", exitUsage},
+		{"domain add new.example --source imaps://x.example --mx mx.new.example --outgoing here", exitUsage},
+		{"domain add new.example --source imaps://user@x.example --mx mx.new.example --outgoing 192.0.2.1", exitUsage},
+		{"dns check nodot", exitUsage},
+		{"dns check example.org --outgoing 192.0.2.1", exitUsage},
+		{"dns check example.org --mx mx.new.example --parent nowhere", exitUsage},
+		{"account show nobody@example.org", exitNotFound},
+		{"domain show nowhere.example", exitNotFound},
+		{"domain add example.org --source imaps://x.example --mx mx.new.example --outgoing 192.0.2.1", exitRefused},
+		{"domain report example.net", exitRefused},
+		{"account import /nonexistent", exitRefused},
+		{"dns check example.org", exitDNS},
+	}
+	for _, c := range cases {
+		if got := s.run(strings.Fields(c.args)...); got.code != c.want {
+			t.Errorf("mailstork %s: exit code %d, want %d\n%s", c.args, got.code, c.want, got.stderr)
+		} else if c.want != exitOK && c.want != exitDNS && !strings.Contains(got.stderr, "next:") {
+			t.Errorf("mailstork %s: no next command in %q", c.args, got.stderr)
+		}
+	}
+	s.operator.Failure = errors.New("writing row: disk full")
+	if got := s.run("status"); got.code != exitFailed || !strings.Contains(got.stderr, "disk full") {
+		t.Errorf("failed: %+v", got)
+	}
+}
+
+func TestNoDaemonIsSaidInOneSentenceWithTheNextCommand(t *testing.T) {
+	s := &session{t: t, config: writeConfig(t, "/nonexistent/control.sock")}
+	got := s.run("status")
+	if got.code != exitUnreachable || !strings.HasPrefix(got.stderr, "mailstork: there is no daemon") || !strings.Contains(got.stderr, "systemctl status mailstork") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestBrokenConfigurationIsExplainedWithItsLine(t *testing.T) {
+	s := &session{t: t, config: writeConfig(t, "relative.sock")}
+	got := s.run("status")
+	if got.code != exitRefused || !strings.Contains(got.stderr, "line 1: control.socket") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestActionsReachTheDaemonAndDryRunsDoNot(t *testing.T) {
+	s := newSession(t)
+	paused := func() bool {
+		detail, err := s.operator.Account(t.Context(), "bob@example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return detail.Paused
+	}
+	if got := s.run("account", "pause", "bob@example.org", "--dry-run"); got.code != exitOK || paused() {
+		t.Errorf("dry run: %+v, paused %v", got, paused())
+	}
+	if got := s.run("account", "pause", "BOB@example.org"); got.code != exitOK || !paused() {
+		t.Errorf("pause: %+v, paused %v", got, paused())
+	}
+	if got := s.run("account", "resume", "bob@example.org"); got.code != exitOK || paused() {
+		t.Errorf("resume: %+v, paused %v", got, paused())
+	}
+}
+
+func TestAddedDomainIsTheOneThatWasTyped(t *testing.T) {
+	s := newSession(t)
+	got := s.run("domain", "add", "New.Example", "--source", "imap://Imap.Old.Example:1143", "--no-tls", "--ca-file", "/ca.pem", "--server-name", "other.example",
+		"--mx", "mx.new.example", "--outgoing", "192.0.2.25", "--accounts", "any")
+	if got.code != exitOK {
+		t.Fatalf("%+v", got)
+	}
+	d, err := s.operator.Domain(t.Context(), "new.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := account.Source{Host: "imap.old.example", Port: 1143, TLS: account.TLSNone, CAFile: "/ca.pem", ServerName: "other.example"}
+	if d.Source != want || d.Policy != account.AccountsAny || d.MXHosts[0] != "mx.new.example" || d.OutgoingAddresses[0].String() != "192.0.2.25" {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestFollowedLogShowsWhatHappensLater(t *testing.T) {
+	s := newSession(t)
+	ctx, stop := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	ended := make(chan result, 1)
+	go func() { ended <- s.runUntil(ctx, writer, "log", "anna@example.org", "--follow", "-n", "1") }()
+	lines := make(chan string)
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := reader.Read(buffer)
+			if err != nil {
+				close(lines)
+				return
+			}
+			lines <- string(buffer[:n])
+		}
+	}()
+	if first := <-lines; !strings.Contains(first, "connection reset") {
+		t.Errorf("first line is %q", first)
+	}
+	s.operator.Happen(control.Event{At: fakeoperator.Now, Name: "pass", Account: "anna@example.org", Detail: "2 new messages"})
+	if second := <-lines; !strings.Contains(second, "2 new messages") {
+		t.Errorf("second line is %q", second)
+	}
+	stop()
+	if got := <-ended; got.code != exitOK {
+		t.Errorf("interrupted: %+v", got)
+	}
+	_ = writer.Close()
+}
+
+func TestWatchedStatusEndsWithAnInterrupt(t *testing.T) {
+	s := newSession(t)
+	ctx, stop := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	ended := make(chan result, 1)
+	go func() { ended <- s.runUntil(ctx, writer, "status", "--watch") }()
+	if _, err := io.ReadFull(reader, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	if got := <-ended; got.code != exitOK {
+		t.Errorf("interrupted: %+v", got)
+	}
+	_ = writer.Close()
+}
+
+func TestFailuresOfServersCannotSteerTheTerminal(t *testing.T) {
+	s := newSession(t)
+	s.operator.Failure = &control.Error{Kind: control.KindRefused, Sentence: "no \x1b[2J", Raw: "* BAD \x1b]0;owned\x07\r\nsecond \u202eline", Hint: "x\x00y"}
+	got := s.run("status")
+	if strings.ContainsAny(got.stderr, "\x1b\x07\x00\r\u202e") || strings.Count(got.stderr, "\n") != 4 {
+		t.Errorf("got %q", got.stderr)
+	}
+}
