@@ -13,6 +13,7 @@ import (
 	"mailstork/daemon/eventlog"
 	"mailstork/daemon/finalize"
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/schedule"
 	"mailstork/daemon/store"
 )
 
@@ -214,6 +215,9 @@ func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) co
 	shown := control.Account{Address: a.Address, Domain: a.Domain, State: a.State, Paused: a.Paused, Stuck: a.Stuck, Hint: a.Hint,
 		SourceUser: a.SourceUser, SwitchedAt: a.SwitchedAt, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
 		LastNewAt: a.LastNewAt, CreatedAt: a.CreatedAt, Messages: countMessages(counts)}
+	if schedule.Never(a.NextPassAt) {
+		shown.NextPassAt = time.Time{}
+	}
 	shown.Pass = d.progress.of(a.Address)
 	return shown
 }

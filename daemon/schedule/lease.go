@@ -42,7 +42,7 @@ const (
 UPDATE account SET lease_owner = $1, lease_until_ms = $2, lease_epoch = lease_epoch + 1
 WHERE account_id = (
     SELECT account_id FROM account
-    WHERE state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0 AND stuck = ''
+    WHERE state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0
       AND next_pass_at_ms <= $3 AND (lease_owner = '' OR lease_until_ms <= $3)
       AND EXISTS (SELECT 1 FROM credential WHERE credential.account_id = account.account_id)
     ORDER BY priority DESC, next_pass_at_ms, account_id LIMIT 1)
@@ -60,6 +60,13 @@ WHERE account_id = $4 AND lease_owner = $5 AND lease_epoch = $6`
 
 	freeOwn = `UPDATE account SET lease_owner = '', lease_until_ms = 0 WHERE lease_owner = $1`
 )
+
+// never is the due time of an account whose next pass nobody has asked for: beyond every clock, and still a date that
+// JSON can carry.
+var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Never tells whether a due time means that nobody has asked for another pass.
+func Never(due time.Time) bool { return !due.Before(never) }
 
 // Claim takes the most urgent due account, or returns ok=false when none is due.
 func (l *Leases) Claim(ctx context.Context) (lease Lease, a account.Account, ok bool, err error) {
@@ -100,7 +107,7 @@ func (l *Leases) Release(ctx context.Context, lease Lease, claimedDue time.Time,
 			return fmt.Errorf("releasing account %d: %w", lease.AccountID, err)
 		}
 		next := nextPass.UnixMilli()
-		if asked := due != claimedDue.UnixMilli() && due <= l.Now().UnixMilli(); asked {
+		if asked := due != milliseconds(claimedDue) && due <= l.Now().UnixMilli(); asked {
 			next = due
 		} else {
 			priority = 0
@@ -134,6 +141,14 @@ func (l *Leases) FreeOwn(ctx context.Context) error {
 
 func (l *Leases) change(ctx context.Context, statement string, values ...any) error {
 	return l.Database.Write(ctx, func(tx *sql.Tx) error { return changed(tx.ExecContext(ctx, statement, values...)) })
+}
+
+// milliseconds is how the store writes a time; the zero time is 0.
+func milliseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 func changed(result sql.Result, err error) error {

@@ -106,17 +106,17 @@ func TestADeadWorkersAccountIsFreeAfterTheTermAndItsLeaseIsWorthless(t *testing.
 	}
 }
 
-func TestPausedStuckOrCredentialLessAccountsAreNotClaimed(t *testing.T) {
-	s, c := accounts(t, 3), newClock()
+func TestPausedOrCredentialLessAccountsAreNotClaimed(t *testing.T) {
+	s, c := accounts(t, 2), newClock()
 	ctx := t.Context()
-	if err := errors.Join(s.SetPaused(ctx, "u0@example.org", true), s.SetStuck(ctx, "u1@example.org", "quota", "raise it")); err != nil {
+	if err := s.SetPaused(ctx, "u0@example.org", true); err != nil {
 		t.Fatal(err)
 	}
-	u2, err := s.Account(ctx, "u2@example.org")
+	u1, err := s.Account(ctx, "u1@example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Write(ctx, func(tx *sql.Tx) error { return s.EraseCredentials(ctx, tx, u2.ID) }); err != nil {
+	if err := s.Write(ctx, func(tx *sql.Tx) error { return s.EraseCredentials(ctx, tx, u1.ID) }); err != nil {
 		t.Fatal(err)
 	}
 	l := leases(s, c, "w")
@@ -128,6 +128,29 @@ func TestPausedStuckOrCredentialLessAccountsAreNotClaimed(t *testing.T) {
 	}
 	if _, a, ok, err := l.Claim(ctx); !ok || err != nil || a.Address != "u0@example.org" {
 		t.Fatalf("after resume: %v %v %v", a.Address, ok, err)
+	}
+}
+
+// An account that must not be tried again waits for somebody to ask, however late it gets.
+func TestStoppedAccountIsClaimedOnlyWhenAsked(t *testing.T) {
+	s, c := accounts(t, 1), newClock()
+	ctx := t.Context()
+	l := leases(s, c, "w")
+	w := &Workers{Leases: l, Report: func(err error) { t.Error(err) }}
+	lease, a, _, err := l.Claim(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.release(ctx, lease, a, Outcome{Stop: true})
+	c.advance(10 * 365 * 24 * time.Hour)
+	if _, _, ok, err := l.Claim(ctx); ok || err != nil {
+		t.Fatalf("claimed again unasked, %v", err)
+	}
+	if err := s.DuePass(ctx, a.Address, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok, err := l.Claim(ctx); !ok || err != nil {
+		t.Fatalf("not claimed when asked, %v", err)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // Outcome is what a pass tells the schedule.
 type Outcome struct {
 	NextPass time.Duration // when to come back after a pass that succeeded
-	Failed   bool          // come back later and later
+	Failed   bool          // come back later and later; not before NextPass
+	Stop     bool          // don't come back before somebody asks for a pass
 }
 
 // Runner runs one pass. Its context ends when the lease is lost or the daemon stops. It reports its own errors
@@ -118,15 +119,25 @@ func (w *Workers) renew(ctx context.Context, lease Lease, cancel context.CancelC
 func (w *Workers) release(ctx context.Context, lease Lease, a account.Account, outcome Outcome) {
 	ctx = context.WithoutCancel(ctx) // a stopping daemon still gives its accounts back
 	next := outcome.NextPass
+	if outcome.Stop {
+		w.stop(ctx, lease, a)
+		return
+	}
 	if outcome.Failed {
 		attempts, err := w.Leases.Attempts(ctx, a.ID)
 		if err != nil {
 			w.Report(err)
 		}
-		next = Backoff(attempts, w.RetryMin, w.RetryMax)
+		next = max(next, Backoff(attempts, w.RetryMin, w.RetryMax))
 	}
 	err := w.Leases.Release(ctx, lease, a.NextPassAt, w.Leases.Now().Add(next), outcome.Failed)
 	if err != nil {
+		w.Report(fmt.Errorf("giving back account %s: %w", a.Address, err))
+	}
+}
+
+func (w *Workers) stop(ctx context.Context, lease Lease, a account.Account) {
+	if err := w.Leases.Release(ctx, lease, a.NextPassAt, never, true); err != nil {
 		w.Report(fmt.Errorf("giving back account %s: %w", a.Address, err))
 	}
 }

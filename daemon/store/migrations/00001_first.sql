@@ -39,7 +39,7 @@ CREATE TABLE account (
     verified_json  TEXT    NOT NULL DEFAULT '',     -- finalize.AccountReport, once the account is done
     created_at_ms  BIGINT  NOT NULL
 );
-CREATE INDEX account_due ON account (next_pass_at_ms) WHERE paused = 0 AND stuck = '';
+CREATE INDEX account_due ON account (next_pass_at_ms) WHERE paused = 0;
 CREATE INDEX account_domain ON account (domain_id);
 
 -- owner: daemon/store. Sealed (S1) and erased when the account is done.

@@ -1,0 +1,221 @@
+package daemon
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+	"mailstork/daemon/eventlog"
+	"mailstork/daemon/finalize"
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/milter"
+	"mailstork/daemon/mirror"
+	"mailstork/daemon/mirror/destination"
+	"mailstork/daemon/mirror/source"
+	"mailstork/daemon/schedule"
+	"mailstork/daemon/store"
+)
+
+// runPass is what a worker does with an account: stages 4, 5 and 7. It reports its own errors.
+func (d *Daemon) runPass(ctx context.Context, lease schedule.Lease, a account.Account) schedule.Outcome {
+	ctx, end := d.progress.begin(ctx, a.Address)
+	defer end()
+	began := time.Now()
+	detail, err := d.pass(ctx, lease, a, began)
+	if ctx.Err() != nil {
+		return d.interrupted(context.Cause(ctx), a)
+	}
+	event := eventlog.Event{Name: "pass", Domain: a.Domain, Account: a.Address, State: string(a.State), Took: time.Since(began), Detail: detail}
+	if err == nil {
+		if detail != "" || a.Stuck != "" {
+			d.events.Record(ctx, event)
+		}
+		return schedule.Outcome{NextPass: d.config.Mirror.PassInterval.Duration(), Failed: false, Stop: false}
+	}
+	event.Err = err.Error()
+	d.events.Record(ctx, event)
+	return d.failed(ctx, a, err)
+}
+
+// interrupted is the end of a pass that was told to stop: nothing is wrong with the account.
+func (d *Daemon) interrupted(cause error, a account.Account) schedule.Outcome {
+	if !errors.Is(cause, context.Canceled) {
+		d.logger.Info("pass", "event", "pass", "account", string(a.Address), "detail", "stopped: "+cause.Error())
+	}
+	return schedule.Outcome{}
+}
+
+// failed decides when a failed pass is tried again. What an operator must do is kept with the account; a refused
+// credential is not tried again at all, since the source may lock the account or ban us.
+func (d *Daemon) failed(ctx context.Context, a account.Account, err error) schedule.Outcome {
+	var known *mirror.Error
+	var gap *finalize.Gap
+	switch {
+	case errors.As(err, &known) && known.Next == mirror.OperatorMustAct:
+		d.stick(ctx, a, known.Error(), known.Hint)
+		if known.Reach == mirror.ReachAccount && refusedCredential(err) {
+			return schedule.Outcome{Stop: true}
+		}
+		return schedule.Outcome{NextPass: d.config.Mirror.RetryMax.Duration(), Failed: true}
+	case errors.As(err, &gap):
+		d.stick(ctx, a, gap.Error(), "mailstork account show "+string(a.Address))
+	}
+	return schedule.Outcome{Failed: true}
+}
+
+func (d *Daemon) stick(ctx context.Context, a account.Account, reason, hint string) {
+	if err := d.store.SetStuck(ctx, a.Address, reason, hint); err != nil && ctx.Err() == nil {
+		d.report(err)
+	}
+}
+
+// pass copies and follows, moves the account's state, and finishes it when its domain is closing.
+func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a account.Account, began time.Time) (detail string, err error) {
+	options, err := d.mirrorOptions(ctx, lease, a)
+	if err != nil {
+		return "", err
+	}
+	if a, err = d.begin(ctx, a, options); err != nil {
+		return "", err
+	}
+	result, err := mirror.Pass(ctx, options)
+	if err != nil {
+		return "", err
+	}
+	if err := d.complete(ctx, a, result, began); err != nil {
+		return summary(result), err
+	}
+	if a.State == account.Closing {
+		return summary(result), d.finishAccount(ctx, a, options)
+	}
+	return summary(result), nil
+}
+
+// begin moves an account to copying before its first pass. A credential that was imported is proven first (A1).
+func (d *Daemon) begin(ctx context.Context, a account.Account, options mirror.Options) (account.Account, error) {
+	if a.State == account.Listed {
+		if err := mirror.Prove(ctx, options); err != nil {
+			return a, err
+		}
+		if err := d.move(ctx, &a, account.Joined); err != nil {
+			return a, err
+		}
+	}
+	if a.State == account.Joined {
+		if err := d.move(ctx, &a, account.Copying); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func (d *Daemon) move(ctx context.Context, a *account.Account, to account.State) error {
+	if err := d.store.Write(ctx, func(tx *sql.Tx) error { return d.store.MoveAccount(ctx, tx, *a, to) }); err != nil {
+		return err
+	}
+	a.State = to
+	d.events.Record(ctx, eventlog.Event{Name: "state", Domain: a.Domain, Account: a.Address, State: string(to)})
+	return nil
+}
+
+// complete notes a pass that reached its end. A folder that could not be finished keeps the account in copying.
+func (d *Daemon) complete(ctx context.Context, a account.Account, result mirror.Result, began time.Time) error {
+	if problems := result.Problems(); len(problems) > 0 {
+		reason := fmt.Sprintf("folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)
+		if more := len(problems) - 1; more > 0 {
+			reason += fmt.Sprintf(" (and %d more folders)", more)
+		}
+		d.stick(ctx, a, reason, "mailstork account show "+string(a.Address))
+		return errors.New(reason)
+	}
+	err := d.store.Write(ctx, func(tx *sql.Tx) error {
+		// The start by today's clock: a clock that was set meanwhile must not make a pass look older or newer.
+		return d.store.SavePass(ctx, tx, a.ID, time.Now().Add(-time.Since(began)), result.New > 0)
+	})
+	if err != nil {
+		return err
+	}
+	if a.Stuck != "" {
+		d.stick(ctx, a, "", "")
+	}
+	if a.State == account.Copying {
+		return d.move(ctx, &a, account.Following)
+	}
+	return nil
+}
+
+// finishAccount proves that every message is accounted for (L1), and ends the account.
+func (d *Daemon) finishAccount(ctx context.Context, a account.Account, options mirror.Options) error {
+	verified, err := mirror.Verify(ctx, options)
+	if err != nil {
+		return err
+	}
+	if err := finalize.Account(ctx, d.store, a, accountReport(a, verified)); err != nil {
+		return err
+	}
+	d.events.Record(ctx, eventlog.Event{Name: "verify", Domain: a.Domain, Account: a.Address, State: string(account.Done),
+		Detail: "every message is accounted for; the credential is erased"})
+	d.wakeCutover()
+	return nil
+}
+
+// mirrorOptions says everything that a pass of this account needs; the credential is opened for it.
+func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a account.Account) (mirror.Options, error) {
+	domain, err := d.store.Domain(ctx, a.Domain)
+	if err != nil {
+		return mirror.Options{}, err
+	}
+	sealed, err := d.store.Credential(ctx, a.ID, store.KindPassword)
+	if err != nil {
+		return mirror.Options{}, err
+	}
+	password, err := d.sealer.Open(sealed, a.ID, store.KindPassword)
+	if err != nil {
+		return mirror.Options{}, err
+	}
+	return mirror.Options{
+		Account: a, Lease: ledger.Lease{Owner: lease.Owner, Epoch: lease.Epoch}, Ledger: d.ledger,
+		Source:      source.Options{Server: domain.Source, User: a.SourceUser, Password: password, IdleTimeout: d.config.Source.IdleTimeout.Duration()},
+		Destination: d.destination(a),
+		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
+		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},
+		KeepDir:  filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
+		Pairs:    d.config.Mirror.ConnectionsPerAccount,
+		Progress: func(p mirror.Progress) { d.progress.update(showProgress(a.Address, p)) },
+	}, nil
+}
+
+func showProgress(address account.Address, p mirror.Progress) control.Pass {
+	return control.Pass{Account: address, Phase: p.Phase, Folder: p.Folder, Messages: int64(p.Messages), MessagesTotal: int64(p.Of),
+		Octets: p.Octets, OctetsTotal: p.OfOctets}
+}
+
+// summary tells what a pass changed; empty when nothing.
+func summary(r mirror.Result) string {
+	if r.New == 0 && r.Appended == 0 && r.Held == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d messages at the source, %d new, %d copied (%s)", r.Source, r.New, r.Appended, finalize.Octets(r.Octets))
+	if r.Held > 0 {
+		text += fmt.Sprintf("; %d deletions at the source held back, they are unusually many", r.Held)
+	}
+	return text
+}
+
+// deliveries lets the mirror ask the milter's table.
+type deliveries struct{ *milter.Deliveries }
+
+func (x deliveries) Unclaimed(ctx context.Context, address account.Address) ([]mirror.Delivery, error) {
+	found, err := x.Deliveries.Unclaimed(ctx, address)
+	all := make([]mirror.Delivery, len(found))
+	for i, one := range found {
+		all[i] = mirror.Delivery{ID: one.ID, Fingerprint: one.Fingerprint}
+	}
+	return all, err
+}
