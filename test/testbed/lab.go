@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -67,8 +68,7 @@ func New(dir string) (*Lab, error) {
 // called twice. The folder stays: its owner removes it.
 func (l *Lab) Close() error {
 	l.mu.Lock()
-	servers := l.servers
-	l.servers = nil
+	servers := slices.Clone(l.servers)
 	l.mu.Unlock()
 	errs := make([]error, len(servers))
 	var stopping sync.WaitGroup
