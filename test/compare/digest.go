@@ -24,24 +24,30 @@ func (c *content) Write(p []byte) (int, error) {
 	if room := headLimit - len(c.head); room > 0 {
 		c.head = append(c.head, p[:min(room, len(p))]...)
 	}
+	size := len(p)
 	c.out = c.out[:0]
-	for _, b := range p {
-		switch b {
-		case '\r':
+	for found := true; found; {
+		var before []byte
+		before, p, found = bytes.Cut(p, []byte{'\r'})
+		c.emit(before)
+		if found {
 			c.crs++
-			continue
-		case '\n':
-			c.crs = 0
-		case 0:
-			b = 0x80
 		}
-		for ; c.crs > 0; c.crs-- {
-			c.out = append(c.out, '\r')
-		}
-		c.out = append(c.out, b)
 	}
-	_, err := c.sum.Write(c.out)
-	return len(p), err
+	_, err := c.sum.Write(bytes.ReplaceAll(c.out, []byte{0}, []byte{0x80}))
+	return size, err
+}
+
+// emit appends bytes without CR, after the CRs that waited for them.
+func (c *content) emit(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if p[0] != '\n' {
+		c.out = append(c.out, bytes.Repeat([]byte{'\r'}, c.crs)...)
+	}
+	c.crs = 0
+	c.out = append(c.out, p...)
 }
 
 func (c *content) digest() Digest { return Digest(c.sum.Sum(nil)) }

@@ -16,7 +16,7 @@ import (
 
 // standardSum changes only when Standard is changed on purpose: ledgers and
 // timings of earlier runs can then no longer be compared.
-const standardSum = "975be08aff846af2"
+const standardSum = "9a429b9ea6e595c5"
 
 func sum(account Account) string {
 	all := sha256.New()

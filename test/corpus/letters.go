@@ -3,8 +3,10 @@ package corpus
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,16 +83,15 @@ func (a *author) attachment(subject string, date time.Time, size int) testbed.Me
 
 // writeBase64 writes n random bytes in lines of 76.
 func writeBase64(out *bytes.Buffer, random *rand.Rand, n int) {
-	out.Grow(n*4/3 + n/28 + 80)
-	line := make([]byte, 57)
-	for ; n > 0; n -= len(line) {
-		if n < len(line) {
-			line = line[:n]
-		}
-		for i := range line {
-			line[i] = byte(random.Uint32())
-		}
-		fmt.Fprintf(out, "%s\r\n", base64.StdEncoding.EncodeToString(line))
+	file := make([]byte, 0, n+8)
+	for len(file) < n {
+		file = binary.LittleEndian.AppendUint64(file, random.Uint64())
+	}
+	text := base64.StdEncoding.AppendEncode(nil, file[:n])
+	out.Grow(len(text) + len(text)/76*2 + 4)
+	for line := range slices.Chunk(text, 76) {
+		out.Write(line)
+		out.WriteString("\r\n")
 	}
 }
 
