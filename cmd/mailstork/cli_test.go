@@ -325,6 +325,30 @@ func TestWatchedStatusEndsWithAnInterrupt(t *testing.T) {
 	_ = writer.Close()
 }
 
+func TestAWatchedPageIsMarkedAsItsTerminalIs(t *testing.T) {
+	t.Setenv("NO_COLOR", "")
+	for _, terminal := range []bool{true, false} {
+		p := page{terminal: terminal}
+		table := newTable("NAME")
+		table.row("x")
+		table.write(&p)
+		if got := strings.Contains(p.String(), "\x1b[1m"); got != terminal {
+			t.Errorf("terminal %v: %q", terminal, p.String())
+		}
+	}
+}
+
+func TestAnInterruptWhileTheDaemonIsAskedIsNoFailure(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	interrupted := func(ctx context.Context, _ io.Writer) error {
+		stop()
+		return fmt.Errorf("asking: %w", ctx.Err())
+	}
+	if err := repeat(ctx, io.Discard, interrupted); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFailuresOfServersCannotSteerTheTerminal(t *testing.T) {
 	s := newSession(t)
 	s.operator.Failure = &control.Error{Kind: control.KindRefused, Sentence: "no \x1b[2J", Raw: "* BAD \x1b]0;owned\x07\r\nsecond \u202eline", Hint: "x\x00y"}

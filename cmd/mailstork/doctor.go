@@ -101,7 +101,7 @@ func (d *doctor) daemon() bool {
 		d.add("daemon", control.Warn, "systemctl restart mailstork", "The daemon is %s, this command is %s.", status.Version, versionText())
 	}
 	if n := len(status.Stuck); n > 0 {
-		d.add("accounts", control.Warn, "mailstork account list --stuck", "%d accounts wait for you.", n)
+		d.add("accounts", control.Warn, "mailstork account list --stuck", "Accounts that wait for you: %s.", count(n))
 	}
 	own, err := client.Doctor(ctx)
 	if err != nil {

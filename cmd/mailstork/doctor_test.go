@@ -187,7 +187,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}, "dovecot", control.Fail, "not an IMAP server"},
 		{"no such group", set("dovecot", "{imap_address: '127.0.0.1:1', file_group: nosuchgroup}"), "master_file", control.Fail, "no group nosuchgroup"},
 		{"daemon down", set("control", "{socket: /nonexistent/s}"), "daemon", control.Fail, "There is no daemon"},
-		{"account stuck", func(_ *testing.T, p *patient) { p.operator.List = fakeoperator.New().List }, "accounts", control.Warn, "1 accounts wait"},
+		{"account stuck", func(_ *testing.T, p *patient) { p.operator.List = fakeoperator.New().List }, "accounts", control.Warn, "wait for you: 1."},
 		{"fence broken", func(_ *testing.T, p *patient) {
 			p.operator.Findings = []control.Finding{{Check: "fence", Level: control.Fail, Sentence: "doveadm may not ask.", Next: "mailstork setup"}}
 		}, "fence", control.Fail, "may not ask"},

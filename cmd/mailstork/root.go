@@ -31,7 +31,7 @@ Every command that reads has --json. Every command that changes something has --
 	root.SetVersionTemplate("mailstork {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", defaultConfig, "configuration `FILE`")
-	root.AddCommand(a.status(), a.doctor(), a.domain(), a.dns(), a.account(), a.log(), a.version())
+	root.AddCommand(a.serve(), a.status(), a.doctor(), a.domain(), a.dns(), a.account(), a.log(), a.version())
 	return root
 }
 
@@ -54,7 +54,7 @@ func loadConfig(c *cobra.Command) (config.Config, error) {
 	if err != nil {
 		return loaded, &control.Error{
 			Kind: control.KindInvalid, Sentence: "the configuration can't be used", Raw: err.Error(),
-			Hint: fmt.Sprintf("correct %s (man 5 mailstork.yaml), then: mailstork serve --check", flag.Value),
+			Hint: fmt.Sprintf("correct the file (man 5 mailstork.yaml), then: mailstork serve --config %s --check", flag.Value),
 		}
 	}
 	return loaded, nil

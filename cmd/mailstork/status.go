@@ -42,15 +42,15 @@ func repeat(ctx context.Context, out io.Writer, show func(context.Context, io.Wr
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
-		var screen strings.Builder
-		if err := show(ctx, &screen); err != nil {
+		screen := &page{terminal: isTerminal(out)}
+		if err := show(ctx, screen); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
 		text := screen.String()
-		if isTerminal(out) {
+		if screen.terminal {
 			// Home, each line cleared behind its end, then everything below: no flicker.
 			text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
 		}
@@ -63,6 +63,12 @@ func repeat(ctx context.Context, out io.Writer, show func(context.Context, io.Wr
 		case <-ticker.C:
 		}
 	}
+}
+
+// page collects what a terminal will show at once.
+type page struct {
+	strings.Builder
+	terminal bool
 }
 
 func (a app) showStatus(ctx context.Context, out io.Writer, client *control.Client, asJSON bool) error {

@@ -97,6 +97,11 @@ func (s style) mark(code, text string) string {
 }
 
 func isTerminal(out io.Writer) bool {
-	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	switch out := out.(type) {
+	case *os.File:
+		return term.IsTerminal(int(out.Fd()))
+	case *page:
+		return out.terminal
+	}
+	return false
 }
