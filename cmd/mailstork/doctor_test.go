@@ -46,7 +46,7 @@ func newPatient(t *testing.T) *patient {
 		"control": "{socket: " + p.operator.Serve(t) + "}",
 		"hook":    "{listen: '" + p.serveHook() + "'}",
 		"milter":  "{listen: '" + serveLines(t, "\x00\x00\x00\x0dO\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00") + "'}",
-		"dovecot": "{imap_address: '" + serveLines(t, "* OK ready\r\n") + "', file_group: '', doveadm_path: " + dir + "/doveadm, config_file: " + dir + "/dovecot.conf, home_template: '" + dir + "/{domain}/{local}'}",
+		"dovecot": "{imap_address: '" + serveLines(t, "* OK ready\r\n") + "', file_group: '', doveadm_path: " + dir + "/doveadm, home_template: '" + dir + "/{domain}/{local}'}",
 	}
 	p.config = filepath.Join(dir, "mailstork.yaml")
 	p.writeConfig()

@@ -51,9 +51,6 @@ func (d *doctor) files() {
 	if _, err := os.Stat(d.config.Dovecot.DoveadmPath); err != nil {
 		d.add("doveadm", control.Fail, "apt install dovecot-core", "The program doveadm is not at %s.", d.config.Dovecot.DoveadmPath)
 	}
-	if _, err := os.Stat(d.config.Dovecot.ConfigFile); err != nil && !errors.Is(err, fs.ErrPermission) {
-		d.add("doveadm", control.Fail, "ls -l /etc/dovecot", "Dovecot's configuration is not at %s.", d.config.Dovecot.ConfigFile)
-	}
 }
 
 // secretFile looks at a file that only the daemon may read. size is its exact length; 0 means any but empty.

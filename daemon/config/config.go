@@ -60,10 +60,11 @@ type Hook struct {
 	// How many passwords are verified at sources at once.
 	ParallelVerifications int `yaml:"parallel_verifications" default:"20" bounds:"1..500" bad:"0"`
 	// How many wrong passwords of one account are passed on to its source within failure_window_minutes.
-	FailuresPerAccount int `yaml:"failures_per_account" default:"5" bounds:"1..1000" bad:"0"`
+	FailuresPerAccount int `yaml:"failures_per_account" default:"3" bounds:"1..1000" bad:"0"`
 	// How many wrong passwords of all accounts together are passed on to one source within failure_window_minutes,
-	// so that the source does not take this server for an attacker and ban it.
-	FailuresPerSource int `yaml:"failures_per_source" default:"50" bounds:"1..100000" bad:"0"`
+	// so that the source does not take this server for an attacker and ban it. The default stays below fail2ban's five
+	// in ten minutes; raise it when the source has put this server on its allow list.
+	FailuresPerSource int `yaml:"failures_per_source" default:"4" bounds:"1..100000" bad:"0"`
 	// How long a wrong password counts.
 	FailureWindow Minutes `yaml:"failure_window_minutes" default:"10" bounds:"1..1440" bad:"0"`
 	// How long the same wrong password is refused without asking the source again.
@@ -78,8 +79,6 @@ type Dovecot struct {
 	BaseDir string `yaml:"base_dir" default:"/run/dovecot" bounds:"path" bad:"dovecot"`
 	// The doveadm program.
 	DoveadmPath string `yaml:"doveadm_path" default:"/usr/bin/doveadm" bounds:"path" bad:"doveadm"`
-	// Dovecot's main configuration file, for doveadm.
-	ConfigFile string `yaml:"config_file" default:"/etc/dovecot/dovecot.conf" bounds:"path" bad:"dovecot.conf"`
 	// Passwd-file that the daemon writes for Dovecot's first passdb: accounts whose owner has logged in here.
 	PassdbFile string `yaml:"passdb_file" default:"{state_dir}/dovecot/passdb" bounds:"path" bad:"passdb"`
 	// Passwd-file that the daemon writes for Dovecot's first userdb: every account, so that mail is accepted for it.

@@ -114,8 +114,9 @@ func (s *Site) writeConfig(hook, milter string) error {
 	files := filepath.Join(s.Dir, "accounts")
 	config := map[string]any{"state_dir": s.StateDir, "runtime_dir": filepath.Join(s.Dir, "run")}
 	groups := map[string]map[string]any{
-		"hook": {"listen": hook, "client_secret_file": secretFile},
-		"dovecot": {"imap_address": s.Dest.IMAPAddress, "base_dir": s.Dest.BaseDir, "config_file": s.Dest.ConfFile,
+		// Private sources ban nobody, and tests type wrong passwords on purpose.
+		"hook": {"listen": hook, "client_secret_file": secretFile, "failures_per_account": 50, "failures_per_source": 50},
+		"dovecot": {"imap_address": s.Dest.IMAPAddress, "base_dir": s.Dest.BaseDir,
 			"passdb_file": filepath.Join(files, "passdb"), "userdb_file": filepath.Join(files, "userdb"),
 			"master_file": filepath.Join(files, "master"), "mail_uid": testbed.MailUID, "mail_gid": testbed.MailGID,
 			"home_template": s.Dest.HomeDir + "/{domain}/{local}"},
