@@ -18,9 +18,15 @@ var update = flag.Bool("update", false, "write the generated files anew")
 
 const laboratory = "../test/testbed/config/"
 
-// anvil lets the daemon ask for its own sessions (doveadm who). The group is Dovecot's, never ours: a drop-in that
+// own is what a laboratory grants in other ways. anvil lets the daemon ask for its own sessions (doveadm who). The group is Dovecot's, never ours: a drop-in that
 // named a user of ours would keep Dovecot from starting once mailstork is purged.
-const anvil = `
+const own = `
+# The daemon's sessions come from this loopback address, so that they can be told
+# from others. They need no TLS.
+remote 127.77.0.1/32 {
+  disable_plaintext_auth = no
+}
+
 # The daemon asks which of its sessions are still there (doveadm who) before it
 # trusts what it sees after a broken connection. Its group is dovecot.
 service anvil {
@@ -42,7 +48,7 @@ func TestDovecotFilesAreThoseOfTheLaboratory(t *testing.T) {
 		{"dovecot-2.3/mailstork.conf", "mailstork-dovecot-2.3.conf", `# Copy to /etc/dovecot/conf.d/05-mailstork.conf: before 10-auth.conf, so that our
 # passdbs are asked first. Afterwards: doveconf -n >/dev/null && doveadm reload
 #
-`, anvil},
+`, own},
 		{"dovecot-2.3/mailstork-oauth2.conf.ext", "mailstork-oauth2.conf.ext", `# Copy to ` + values["HookFile"] + `, owner root:dovecot, mode 0640,
 # and put what is in ` + defaults.Hook.ClientSecretFile + ` in the place of CLIENT_SECRET.
 #
