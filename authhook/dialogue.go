@@ -15,10 +15,8 @@ import (
 	"mailstork/daemon/secret"
 )
 
-const (
-	maxLineOctets    = 64 << 10
-	maxSessionOctets = 1 << 20 // far more than greeting, certificate chain and the answers to five commands take
-)
+// maxSessionOctets is far more than greeting, certificate chain and the answers to five commands take.
+const maxSessionOctets = 1 << 20
 
 var (
 	errTooMuch   = errors.New("the source sent more than a login can need")
@@ -58,7 +56,7 @@ type dialogue struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	hidden [][]byte        // what no answer may repeat (S1)
-	caps   map[string]bool // of the last CAPABILITY reply, in upper case
+	caps   map[string]bool // that the source told, in upper case
 	bye    string          // the last BYE line
 	tags   int
 }
@@ -67,21 +65,15 @@ func newDialogue(conn net.Conn) *dialogue {
 	return &dialogue{conn: conn, in: bufio.NewReader(conn), caps: map[string]bool{}}
 }
 
-// line reads one line; literals inside it are read and dropped.
+// line reads one line; literals inside it are read and dropped. limitedConn bounds what it may take.
 func (d *dialogue) line() (string, error) {
 	var text strings.Builder
 	for {
-		part, err := d.in.ReadSlice('\n')
-		if text.Len()+len(part) > maxLineOctets {
-			return "", errTooMuch
-		}
-		text.Write(part)
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
+		part, err := d.in.ReadString('\n')
 		if err != nil {
 			return "", err
 		}
+		text.WriteString(part)
 		whole := strings.TrimRight(text.String(), "\r\n")
 		size, open := trailingLiteral(whole)
 		if !open {
@@ -174,7 +166,6 @@ func (d *dialogue) next(tag string) (reply, error) {
 func (d *dialogue) untagged(text string) {
 	switch word(text) {
 	case "CAPABILITY":
-		d.caps = map[string]bool{}
 		for _, name := range strings.Fields(strings.ToUpper(text))[1:] {
 			d.caps[name] = true
 		}

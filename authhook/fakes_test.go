@@ -40,9 +40,12 @@ func (p *fakeProvisioner) Standing(_ context.Context, address account.Address) (
 	return p.domains[address.Domain()], p.accounts[address], p.err
 }
 
-func (p *fakeProvisioner) Admit(_ context.Context, address account.Address, hash string, password secret.Secret) error {
+func (p *fakeProvisioner) Admit(ctx context.Context, address account.Address, hash string, password secret.Secret) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	a := p.accounts[address]
 	a.ID, a.Address, a.State = 9, address, account.Joined
 	if a.PasswordHash == "" {
@@ -78,6 +81,7 @@ type fakeVerifier struct {
 	all      int           // logins at once
 	mostAll  int           // the highest of all
 	hold     chan struct{} // every login waits until it is closed
+	pace     time.Duration // every login takes at least this long
 }
 
 func newFakeVerifier() *fakeVerifier {
@@ -98,6 +102,7 @@ func (v *fakeVerifier) Verify(ctx context.Context, _ account.Source, user string
 		v.underway[user]--
 		v.all--
 	}()
+	time.Sleep(v.pace)
 	if v.hold != nil {
 		select {
 		case <-v.hold:

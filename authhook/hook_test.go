@@ -169,6 +169,7 @@ func TestDifferentPasswordsOfOneAccountTakeTurns(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		o.AccountBudget, o.HostBudget = Budget{1000, time.Minute}, Budget{1000, time.Minute}
 	})
+	b.verifier.pace = time.Millisecond
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() { b.login(t, "anna@example.org", fmt.Sprintf("wrong %d", i)) })
@@ -223,15 +224,25 @@ func TestParallelWrongPasswordsStayWithinTheBudgetToo(t *testing.T) {
 		all.Go(func() { b.login(t, fmt.Sprintf("a%d@example.org", i), "wrong") })
 	}
 	waitFor(t, "four questions", func() bool { return b.verifier.count() == 4 })
+	waitFor(t, "the others", func() bool {
+		b.flights.mu.Lock()
+		defer b.flights.mu.Unlock()
+		return len(b.flights.underway) == 60
+	})
 	close(b.verifier.hold)
 	all.Wait()
-	if b.verifier.asked != 4 {
-		t.Errorf("the source saw %d wrong passwords, want 4", b.verifier.asked)
+	told := map[string]int{}
+	for _, d := range b.journal.decisions {
+		told[d.Why]++
+	}
+	if b.verifier.asked != 4 || told["wrong"] != 4 || told["guard"] != 56 {
+		t.Errorf("the source saw %d wrong passwords, want 4; %v", b.verifier.asked, told)
 	}
 }
 
 func TestRightPasswordsUseUpNoBudget(t *testing.T) {
 	b := newBench(t, nil)
+	b.verifier.pace = time.Millisecond
 	var all sync.WaitGroup
 	for i := range 60 {
 		all.Go(func() { b.want(t, fmt.Sprintf("a%d@example.org", i), "right", Yes, "proven") })
@@ -267,7 +278,25 @@ func TestSilentSourceEndsInTryLaterWithinTheTimeout(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.VerifyTimeout = 50 * time.Millisecond })
 	b.verifier.hold = make(chan struct{})
 	defer close(b.verifier.hold)
+	began := time.Now()
 	b.want(t, "anna@example.org", "right", TryLater, "source")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// closesWhenProven ends the hook while the source says yes.
+type closesWhenProven struct{ bench *bench }
+
+func (v closesWhenProven) Verify(context.Context, account.Source, string, secret.Secret) error {
+	v.bench.flights.cancel()
+	return nil
+}
+
+func TestProvenPasswordIsKeptEvenIfTheDaemonIsStopping(t *testing.T) {
+	b := newBench(t, nil)
+	b.Hook.verifier = closesWhenProven{b}
+	b.want(t, "anna@example.org", "right", Yes, "proven")
 }
 
 func TestWhoeverGoesAwayLeavesTheLoginToOthers(t *testing.T) {

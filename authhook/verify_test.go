@@ -191,6 +191,9 @@ func TestSourceThatSaysTooMuchOrNothingIsLeft(t *testing.T) {
 			if !errors.As(err, &problem) || problem.What == "" {
 				t.Errorf("got %v, want a problem", err)
 			}
+			if strings.HasPrefix(name, "endless") && !errors.Is(err, errTooMuch) {
+				t.Errorf("got %v, want %v", err, errTooMuch)
+			}
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("took %s", took)
 			}
@@ -214,6 +217,17 @@ func TestDripEndsWithTheContextWithinItsDeadline(t *testing.T) {
 	err := testVerifier.Verify(ctx, src, "anna@example.org", secret.FromString(canary))
 	if !errors.As(err, &problem) || problem.Sent || !strings.Contains(problem.What, "did not answer in time") {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestSourceThatDoesNotAnswerLogoutDelaysNobodyMuch(t *testing.T) {
+	src, _ := scripted(t, append(greet, "S: m2 OK", "C: m3 EXAMINE INBOX", "S: m3 OK", "C: m4 LOGOUT")...)
+	began := time.Now()
+	if err := verifyAt(t, src, canary); err != nil {
+		t.Error(err)
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("took %s", took)
