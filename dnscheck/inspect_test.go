@@ -31,7 +31,7 @@ func TestHostsOfTheMXAreInspected(t *testing.T) {
 
 func TestDifferentSerialsAreMentioned(t *testing.T) {
 	w := internet(t, newMX, newMX)
-	w.host("192.0.2.54").zones[1].setSerial(7)
+	w.host("192.0.2.54").zones[0].setSerial(7)
 	r := w.check(resolvers, question)
 	want(t, "warnings", codes(r.Warnings), "serials_differ")
 	want(t, "verdict", r.MX, Here)

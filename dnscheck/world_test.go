@@ -259,8 +259,9 @@ func internet(t *testing.T, ns1, ns2 string) *world {
 	w.serve("192.0.2.1", ".", "dead. NS a.dead.\norg. NS a.nic.org.\na.nic.org. A 192.0.2.10\nnet. NS a.nic.net.\na.nic.net. A 192.0.2.11\n. NS a.root.org.\na.root.org. A 192.0.2.1")
 	w.serve("192.0.2.10", "org", "org. NS a.nic.org.\na.nic.org. A 192.0.2.10\na.root.org. A 192.0.2.1\n"+
 		"example.org. 86400 NS ns1.example.org.\nexample.org. 86400 NS ns2.dns.net.\nns1.example.org. A 192.0.2.53\nnew.org. NS ns1.example.org.")
-	w.serve("192.0.2.11", "net", "net. NS a.nic.net.\na.nic.net. A 192.0.2.11\ndns.net. NS ns2.dns.net.\nns2.dns.net. A 192.0.2.54")
-	w.serve("192.0.2.54", "dns.net", "dns.net. NS ns2.dns.net.\nns2.dns.net. A 192.0.2.54")
+	w.serve("192.0.2.11", "net", "net. NS a.nic.net.\na.nic.net. A 192.0.2.11\ndns.net. NS ns.dns.net.\nns.dns.net. A 192.0.2.56")
+	// The names of ns2 are served elsewhere, so that ns2 may fail without becoming unfindable.
+	w.serve("192.0.2.56", "dns.net", "dns.net. NS ns.dns.net.\nns.dns.net. A 192.0.2.56\nns2.dns.net. A 192.0.2.54")
 	common := "example.org. NS ns1.example.org.\nexample.org. NS ns2.dns.net.\nns1.example.org. A 192.0.2.53\n" +
 		"mx.example.org. A 198.51.100.25\nold.example.org. A 203.0.113.25\n"
 	w.serve("192.0.2.53", "example.org", common+ns1)

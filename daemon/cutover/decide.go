@@ -102,7 +102,7 @@ func (m *Memory) learn(o Observation, p Policy) {
 // written under a wrong clock and could hide later ones: no quiet until it has passed. A time that goes back is no
 // news: the account that it belonged to is done.
 func (m *Memory) listen(now time.Time, o Observation, p Policy) {
-	if !o.LastNewAt.After(m.LastNewAt) && !o.LastNewAt.After(now) && !m.LastNewAt.After(now) {
+	if !o.LastNewAt.After(m.LastNewAt) && !m.LastNewAt.After(now) {
 		return
 	}
 	m.LastNewAt, m.QuietSince = o.LastNewAt.Round(0), m.Watched
