@@ -18,6 +18,7 @@ import (
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/mirror/destination"
 	"mailstork/daemon/mirror/source"
+	"mailstork/daemon/mirror/wire"
 	"mailstork/daemon/schedule"
 	"mailstork/daemon/store"
 )
@@ -59,7 +60,8 @@ func (d *Daemon) failed(ctx context.Context, a account.Account, err error) sched
 	switch {
 	case errors.As(err, &known) && known.Next == mirror.OperatorMustAct:
 		d.stick(ctx, a, known.Error(), known.Hint)
-		if known.Reach == mirror.ReachAccount && refusedCredential(err) {
+		var login *wire.LoginError
+		if known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused {
 			return schedule.Outcome{Stop: true}
 		}
 		return schedule.Outcome{NextPass: d.config.Mirror.RetryMax.Duration(), Failed: true}

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror"
+	"mailstork/daemon/mirror/destination"
+	"mailstork/daemon/mirror/source"
+	"mailstork/daemon/secret"
+	"mailstork/daemon/store"
+)
+
+// Endpoint is one side of a copy.
+type Endpoint struct {
+	Server   account.Source
+	User     string
+	Password secret.Secret
+}
+
+func (e Endpoint) String() string { return e.User + " at " + e.Server.HostPort() }
+
+// CopyJob is one account copied to another one without a daemon.
+type CopyJob struct {
+	From, To Endpoint
+	State    string        // file of the ledger; it belongs to this pair of accounts
+	Doveadm  []string      // asks the destination's Dovecot for its sessions; empty: Settle is waited instead
+	Settle   time.Duration // how long commands of a dead session may still take effect
+	Pairs    int
+	Switched bool // the destination is the truth: nothing there is undone
+	Progress func(control.Pass)
+}
+
+// Copy makes one pass and returns how the accounts stand.
+func Copy(ctx context.Context, job CopyJob) (result mirror.Result, err error) {
+	s, lock, err := job.open(ctx)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, s.Close(), lock.Close()) }()
+	a, err := job.account(ctx, s)
+	if err != nil {
+		return result, err
+	}
+	result, err = mirror.Pass(ctx, job.options(a, ledger.New(s)))
+	return result, job.explain(err)
+}
+
+// open takes the ledger's file for this process alone.
+func (job CopyJob) open(ctx context.Context) (*store.Store, *os.File, error) {
+	lock, err := os.OpenFile(job.State+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening state: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("opening state: another mailstork copy uses %s", job.State), lock.Close())
+	}
+	s, err := store.Open(ctx, job.State)
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	return s, lock, nil
+}
+
+const copyDomain = "copy.invalid"
+
+// account finds the row of this copy, or makes it. A ledger of other accounts would make the mirror believe that
+// everything was deleted here, so it is refused.
+func (job CopyJob) account(ctx context.Context, s *store.Store) (account.Account, error) {
+	pair := job.From.String() + " to " + job.To.String()
+	address := account.Address("copy@" + copyDomain)
+	domain, err := s.Domain(ctx, copyDomain)
+	if errors.Is(err, store.ErrNotFound) {
+		domain, err = s.AddDomain(ctx, account.Domain{Name: copyDomain, Source: job.From.Server, Accounts: account.AccountsListed})
+	}
+	if err != nil {
+		return account.Account{}, err
+	}
+	var a account.Account
+	err = s.Write(ctx, func(tx *sql.Tx) error {
+		a, err = s.EnsureAccount(ctx, tx, domain.ID, address, pair)
+		return err
+	})
+	if err == nil && a.SourceUser != pair {
+		err = fmt.Errorf("the state file %s belongs to the copy of %s: give another file", job.State, a.SourceUser)
+	}
+	if job.Switched {
+		a.SwitchedAt = a.CreatedAt
+	}
+	return a, err
+}
+
+func (job CopyJob) options(a account.Account, l *ledger.Ledger) mirror.Options {
+	to := destination.Options{Address: job.To.Server.HostPort(), User: job.To.User, Password: job.To.Password,
+		TLS: job.To.Server.TLS, CAFile: job.To.Server.CAFile, ServerName: job.To.Server.ServerName}
+	if addr, err := netip.ParseAddr(job.To.Server.Host); job.To.Server.Host == "localhost" || err == nil && addr.Is4() && addr.IsLoopback() {
+		to.LocalAddress = sessionAddress
+		to.Address = net.JoinHostPort("127.0.0.1", fmt.Sprint(job.To.Server.Port))
+		if to.ServerName == "" {
+			to.ServerName = job.To.Server.Host
+		}
+	}
+	o := mirror.Options{Account: a, Ledger: l, Destination: to,
+		Source:  source.Options{Server: job.From.Server, User: job.From.User, Password: job.From.Password},
+		Policy:  mirror.Policy{Switched: job.Switched},
+		KeepDir: filepath.Join(filepath.Dir(job.State), filepath.Base(job.State)+".refused"), Pairs: job.Pairs,
+		Fence: job.settle}
+	if len(job.Doveadm) > 0 && to.LocalAddress.IsValid() {
+		o.Fence = func(ctx context.Context) error {
+			return destination.Fence(ctx, destination.FenceOptions{User: job.To.User, LocalAddress: to.LocalAddress, Command: job.Doveadm})
+		}
+	}
+	if job.Progress != nil {
+		o.Progress = func(p mirror.Progress) { job.Progress(showProgress(a.Address, p)) }
+	}
+	return o
+}
+
+// settle is the fence of a server that we can't ask for its sessions.
+func (job CopyJob) settle(ctx context.Context) error {
+	timer := time.NewTimer(job.Settle)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// explain replaces hints that speak of a daemon.
+func (job CopyJob) explain(err error) error {
+	var known *mirror.Error
+	if errors.As(err, &known) && len(known.Hint) > 9 && known.Hint[:9] == "mailstork" {
+		known.Hint = "run the same command again; it goes on where it stopped"
+	}
+	return err
+}
