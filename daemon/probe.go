@@ -93,9 +93,13 @@ func (d *Daemon) doveadmConfig() string { return filepath.Join(d.config.RuntimeD
 func (d *Daemon) writeDoveadmConfig(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, d.config.Dovecot.DoveadmPath, "--version").Output()
+	program, err := exec.LookPath("dovecot")
 	if err != nil {
-		return fmt.Errorf("asking %s for its version: %w", d.config.Dovecot.DoveadmPath, err)
+		program = "/usr/sbin/dovecot" // not in the PATH of every user
+	}
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("asking %s for its version: %w", program, err)
 	}
 	text := "base_dir = " + d.config.Dovecot.BaseDir + "\n"
 	if version, _, _ := strings.Cut(string(out), " "); strings.HasPrefix(version, "2.4") {

@@ -116,7 +116,7 @@ func (d *Daemon) finish(ctx context.Context, domain account.Domain, accounts []a
 	if err := d.moveAccounts(ctx, accounts, account.Following, account.Closing); err != nil {
 		return err
 	}
-	overdue := memory.Watched-memory.DrainingAt >= d.cutoverPolicy().Deadline
+	overdue := memory.Overdue(d.cutoverPolicy())
 	left, listed := 0, 0
 	for _, a := range accounts {
 		switch {
