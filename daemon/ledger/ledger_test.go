@@ -118,6 +118,13 @@ func TestMessageComesBackAsItWasConfirmed(t *testing.T) {
 	if diff := cmp.Diff([]Message{want}, b.messages()); diff != "" {
 		t.Errorf("confirmed (-want +got):\n%s", diff)
 	}
+	got, found, err := b.Message(t.Context(), want.Key)
+	if diff := cmp.Diff(want, got); diff != "" || !found || err != nil {
+		t.Errorf("by its key (-want +got):\n%s %v %v", diff, found, err)
+	}
+	if _, found, err := b.Message(t.Context(), b.key(99)); found || err != nil {
+		t.Errorf("a message without row: found %v %v", found, err)
+	}
 }
 
 func TestFolderComesBackAsItWasSaved(t *testing.T) {
@@ -185,6 +192,7 @@ func TestBrokenStepsOfARowAreRefused(t *testing.T) {
 		"a confirmed message can't be forgotten":          func(b *book, tx *Tx) error { return tx.Forget(key(b, 2)) },
 		"a confirmed message can't be parked":             func(b *book, tx *Tx) error { return tx.Park(key(b, 2), "why") },
 		"an intended message has no fate to change":       func(b *book, tx *Tx) error { return tx.SetFate(key(b, 1), Deleted, "") },
+		"a copied message can't be reopened":              func(b *book, tx *Tx) error { return tx.Reopen(key(b, 2)) },
 		"a message without a row can't be confirmed":      func(b *book, tx *Tx) error { return tx.Confirm(key(b, 99), Place{"", 9, 8}) },
 		"a fate that nobody knows is refused":             func(b *book, tx *Tx) error { return tx.SetFate(key(b, 2), "lost", "") },
 		"a message is not intended without a batch":       func(b *book, tx *Tx) error { m := b.letter(5); m.Intent.Batch = ""; return tx.Intend([]Message{m}) },
@@ -215,13 +223,22 @@ func TestForgottenMessageIsNewAgain(t *testing.T) {
 	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
 }
 
+func TestReopenedMessageIsNewAgain(t *testing.T) {
+	b := open(t)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
+	b.record(func(tx *Tx) error {
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 4}), tx.SetGone(b.key(1), true), tx.SetFate(b.key(1), Deleted, "it left the source"))
+	})
+	b.record(func(tx *Tx) error { return errors.Join(tx.Reopen(b.key(1)), tx.Intend([]Message{b.letter(1)})) })
+}
+
 func TestRenamedMessageKeepsFateAndFlags(t *testing.T) {
 	b := open(t)
 	other := Folder{SourceName: "Old", DestinationName: "Old", Source: Mark{UIDValidity: 8}}
 	b.record(func(tx *Tx) error { return tx.SaveFolder(&other) })
 	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1)}) })
 	b.record(func(tx *Tx) error {
-		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 4}), tx.SetGone(b.key(1)), tx.Rename(b.key(1), Key{other.ID, 8, 77}, "INBOX"))
+		return errors.Join(tx.Confirm(b.key(1), Place{"", 9, 4}), tx.SetGone(b.key(1), true), tx.Rename(b.key(1), Key{other.ID, 8, 77}, "INBOX"))
 	})
 	want := b.letter(1)
 	want.Key, want.Stage, want.Fate, want.Appended, want.Place = Key{other.ID, 8, 77}, Confirmed, Copied, true, Place{"INBOX", 9, 4}

@@ -31,6 +31,8 @@ WHERE account_id = $13 AND folder_id = $14`
 	selectMessages = `SELECT ` + messageColumns + ` FROM message
 WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
 
+	selectMessage = `SELECT ` + messageColumns + ` FROM message` + whereKey
+
 	selectIntended = `SELECT ` + messageColumns + `
 FROM message JOIN folder ON folder.folder_id = message.folder_id
 WHERE account_id = $1 AND stage = 'intended'
@@ -38,7 +40,7 @@ ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
 	selectExceptions = `SELECT ` + messageColumns + `, folder.source_name
 FROM message JOIN folder ON folder.folder_id = message.folder_id
-WHERE account_id = $1 AND (stage = 'parked' OR fate IN ('skipped', 'refused') OR reason <> '')
+WHERE account_id = $1 AND (stage = 'parked' OR fate IN ('skipped', 'refused') OR fate = 'copied' AND reason <> '')
 ORDER BY folder.source_name, message.source_uidvalidity, source_uid`
 
 	selectClaimed = `
@@ -70,10 +72,11 @@ UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidva
 	forgetMessage = `DELETE FROM message` + whereKey + ` AND stage = 'intended'`
 	parkMessage   = `UPDATE message SET stage = 'parked', reason = $4` + whereKey + ` AND stage = 'intended'`
 
-	updateFate  = `UPDATE message SET fate = $4, reason = $5` + whereKey + ` AND stage = 'confirmed'`
-	updateFlags = `UPDATE message SET flags = $4` + whereKey
-	updateGone  = `UPDATE message SET source_gone = 1` + whereKey
-	updatePlace = `
+	updateFate    = `UPDATE message SET fate = $4, reason = $5` + whereKey + ` AND stage = 'confirmed'`
+	updateFlags   = `UPDATE message SET flags = $4` + whereKey
+	updateGone    = `UPDATE message SET source_gone = $4` + whereKey
+	reopenMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'deleted' AND appended = 1`
+	updatePlace   = `
 UPDATE message SET destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` + whereKey + ` AND stage = 'confirmed'`
 	updateIdentity = `
 UPDATE message SET folder_id = $4, source_uidvalidity = $5, source_uid = $6, destination_name = $7, source_gone = 0` + whereKey

@@ -17,6 +17,15 @@ func (l *Ledger) Messages(ctx context.Context, folderID int64) ([]Message, error
 	return query(ctx, l, "reading messages", selectMessages, messageScanner(), folderID)
 }
 
+// Message returns one row, or found false.
+func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, err error) {
+	rows, err := query(ctx, l, "reading "+key.String(), selectMessage, messageScanner(), key.FolderID, key.UIDValidity, key.UID)
+	if err != nil || len(rows) == 0 {
+		return Message{}, false, err
+	}
+	return rows[0], true, nil
+}
+
 // Intended returns the rows of an account whose APPEND may or may not have taken effect.
 func (l *Ledger) Intended(ctx context.Context, accountID int64) ([]Message, error) {
 	return query(ctx, l, "reading intended messages", selectIntended, messageScanner(), accountID)

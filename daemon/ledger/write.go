@@ -121,8 +121,13 @@ func (t *Tx) SetFlags(key Key, flags string) error {
 	return t.row("saving flags of", key, updateFlags, flags)
 }
 
-// SetGone notes that a message is no longer at the source.
-func (t *Tx) SetGone(key Key) error { return t.row("saving absence of", key, updateGone) }
+// SetGone notes that a message is no longer at the source, or is there again.
+func (t *Tx) SetGone(key Key, gone bool) error {
+	return t.row("saving absence of", key, updateGone, bit(gone))
+}
+
+// Reopen makes a message new again whose copy the mirror itself removed when it left the source.
+func (t *Tx) Reopen(key Key) error { return t.row("reopening", key, reopenMessage) }
 
 // SetPlace notes that a confirmed message has another place here.
 func (t *Tx) SetPlace(key Key, place Place) error {

@@ -117,17 +117,24 @@ func (m *folderMap) raw(path []string) string {
 	return prefix + strings.Join(parts, string([]byte{m.separator}))
 }
 
+// usualNames are those that Debian's Dovecot declares. It lists a special folder only once it exists, so where none is
+// listed, the folder is made under the name that will be special.
+var usualNames = map[string]string{wire.UseDrafts: "Drafts", wire.UseJunk: "Junk", wire.UseSent: "Sent", wire.UseTrash: "Trash"}
+
 // placeRoles gives each special folder of the source the special folder of the destination.
 func (m *folderMap) placeRoles() {
 	here := bestByRole(m.in.Destination, func(wire.Folder) bool { return true })
 	there := bestByRole(m.in.Source, func(f wire.Folder) bool { _, done := m.result[f.Raw]; return !done })
 	for _, role := range slices.Sorted(mapKeys(there)) {
-		source, destination := there[role], here[role]
-		if destination.Raw == "" || m.taken[key(destination.Name)] {
+		source, place := there[role], here[role].Name
+		if place == nil && usualNames[role] != "" {
+			place = []string{usualNames[role]}
+		}
+		if place == nil || m.taken[key(place)] {
 			continue
 		}
-		m.take(source.Name, destination.Name)
-		m.result[source.Raw], m.given[destination.Raw] = destination.Raw, true
+		m.take(source.Name, place)
+		m.give(source.Raw, place)
 	}
 }
 

@@ -80,6 +80,11 @@ func TestMapFolders(t *testing.T) {
 			want: map[string]string{"INBOX": "INBOX", "Gesendet": "Sent", "Gesendet.2019": "Sent/2019"},
 		},
 		{
+			name:   "a special folder that the destination does not list yet gets the name that Dovecot declares",
+			source: folders("INBOX", `Gesendet|\Sent`, "Cestino"), destination: folders("INBOX"), namespace: slash,
+			want: map[string]string{"INBOX": "INBOX", "Gesendet": "Sent", "Cestino": "Trash"},
+		},
+		{
 			name:   "a special folder that the destination does not have keeps its name",
 			source: folders("INBOX", `Archiv|\Archive`), destination: debianFolders, namespace: slash,
 			want: map[string]string{"INBOX": "INBOX", "Archiv": "Archiv"},

@@ -1,0 +1,260 @@
+package mirror
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
+)
+
+// Folders that end the source's connection are tried again, on a new one, and then left out, so that one bad folder
+// never ends a pass. A source that fails more often than that is down.
+const (
+	breaksOfFolder = 2
+	breaksOfPass   = 6
+)
+
+// Pass runs once over an account: settle what is in doubt, list, plan, apply, record. The result is good also beside
+// an error. Errors are *Error, except ledger.ErrLeaseLost and the context's. It may be called again at any time, also
+// after a crash, but only by the holder of the lease.
+func Pass(ctx context.Context, o Options) (Result, error) {
+	o, err := o.filled()
+	if err != nil {
+		return Result{}, err
+	}
+	began := o.Now()
+	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
+	err = p.rounds(ctx)
+	result, resultErr := p.result(ctx)
+	result.Took = o.Now().Sub(began)
+	return result, o.explain(errors.Join(err, resultErr))
+}
+
+// pass is what the rounds of one pass share.
+type pass struct {
+	Options
+	writer *ledger.Writer
+	id     string // of this pass, in the names of its batches
+
+	mu       sync.Mutex
+	progress Progress
+	breaks   map[string]int // source folder → how often it ended the connection
+	names    map[int64]string
+	fresh    int
+	held     int
+	batches  int
+	oddities []string
+}
+
+// folderBreak is a connection that ended while a source folder was being read.
+type folderBreak struct {
+	folder string
+	err    error
+}
+
+func (e *folderBreak) Error() string { return fmt.Sprintf("reading folder %q: %v", e.folder, e.err) }
+func (e *folderBreak) Unwrap() error { return e.err }
+
+func (p *pass) rounds(ctx context.Context) error {
+	for total := 0; ; total++ {
+		r := newRound(p)
+		err := r.run(ctx)
+		r.close()
+		var broken *folderBreak
+		if !errors.As(err, &broken) || ctx.Err() != nil || total >= breaksOfPass {
+			return err
+		}
+		p.breaks[broken.folder]++
+	}
+}
+
+// phase tells what the pass is doing from now on.
+func (p *pass) phase(name, folder string) {
+	p.tell(func(now *Progress) { now.Phase, now.Folder, now.Since = name, folder, p.Now() })
+}
+
+func (p *pass) tell(change func(*Progress)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.progress)
+	p.Options.Progress(p.progress)
+}
+
+// record is the one way to the ledger.
+func (p *pass) record(ctx context.Context, point string, work func(*ledger.Tx) error) error {
+	if err := p.Step(ctx, "record "+point); err != nil {
+		return err
+	}
+	return p.writer.Record(ctx, work)
+}
+
+func (p *pass) result(ctx context.Context) (Result, error) {
+	ctx = context.WithoutCancel(ctx) // what was done is told also when somebody stopped the pass
+	counts, err := p.Ledger.Count(ctx, p.Account.ID)
+	result := Result{
+		Total: ledger.Total(counts), New: p.fresh, Held: p.held, Oddities: p.oddities,
+		Appended: p.progress.Messages, Octets: p.progress.Octets,
+	}
+	for _, c := range counts {
+		name, listed := p.names[c.FolderID]
+		if !listed {
+			name = wire.DecodeName(c.SourceName)
+		}
+		result.Folders = append(result.Folders, FolderResult{c, name})
+		result.Source += c.SourceMessages
+	}
+	return result, err
+}
+
+// round is one attempt with its own connections.
+type round struct {
+	*pass
+	pairs []*pair
+
+	listing  map[string]wire.Folder // of the source, by raw name
+	view     View
+	folders  map[int64]*ledger.Folder
+	compared map[int64]bool // folders whose source was listed in full
+	worked   []int64        // IDs of the view's folders
+
+	mu         sync.Mutex // guards what follows
+	here       map[string]*hereMark
+	problems   map[int64]string
+	suspects   []suspect
+	doubt      bool // a sent batch has no certain answer
+	stopped    error
+	transients int
+}
+
+// hereMark is the state of a destination folder, kept up to date with what we do to it.
+type hereMark struct {
+	ledger.Mark
+	exists bool
+}
+
+func newRound(p *pass) *round {
+	r := &round{
+		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{},
+		here: map[string]*hereMark{}, problems: map[int64]string{}, listing: map[string]wire.Folder{},
+	}
+	for range p.Pairs {
+		r.pairs = append(r.pairs, &pair{o: p.Options})
+	}
+	return r
+}
+
+func (r *round) close() {
+	for _, pr := range r.pairs {
+		r.oddities = append(r.oddities, pr.close()...)
+	}
+}
+
+func (r *round) run(ctx context.Context) error {
+	if err := r.fence(ctx); err != nil {
+		return err
+	}
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	if err := r.survey(ctx); err != nil {
+		return err
+	}
+	if len(r.view.Folders) == 0 {
+		return nil
+	}
+	return r.apply(ctx, Plan(r.view))
+}
+
+// fence settles what an earlier pass left in doubt, once its sessions are gone: Dovecot still executes what a dead
+// client sent (L2).
+func (r *round) fence(ctx context.Context) error {
+	rows, err := r.Ledger.Intended(ctx, r.Account.ID)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	r.phase("fencing", "")
+	if err := r.Fence(ctx); err != nil {
+		return onDestination(err)
+	}
+	return r.settle(ctx)
+}
+
+// connect opens the first connection to each side at the same time.
+func (r *round) connect(ctx context.Context) error {
+	r.phase("connecting", "")
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { _, err := r.pairs[0].from(groupCtx); return err })
+	group.Go(func() error { _, err := r.pairs[0].to(groupCtx); return err })
+	return group.Wait()
+}
+
+// spread runs n pieces of work on the pairs. It returns when all that began have ended; after an error no other
+// piece begins, and none is cut short: what was sent gets its answer.
+func (r *round) spread(n int, work func(pr *pair, i int) error) error {
+	var group errgroup.Group
+	next := make(chan int, n)
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	for _, pr := range r.pairs[:min(n, len(r.pairs))] {
+		group.Go(func() error {
+			for i := range next {
+				if err := r.stop(nil); err != nil {
+					return nil // the one who stopped tells why
+				}
+				if err := work(pr, i); err != nil {
+					return r.stop(err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// stop makes every worker end after its present batch. It returns the first reason, nil when nobody stopped.
+func (r *round) stop(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped == nil {
+		r.stopped = err
+	}
+	return r.stopped
+}
+
+// problem notes why a folder can't be finished in this pass. The other folders go on.
+func (r *round) problem(folderID int64, format string, values ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.problems[folderID] == "" {
+		r.problems[folderID] = fmt.Sprintf(format, values...)
+	}
+}
+
+// folderError decides how far an error at a source folder reaches: a refusal stays with the folder, a broken
+// connection is tried again without it.
+func (r *round) folderError(ctx context.Context, pr *pair, f *ledger.Folder, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if pr.source != nil && pr.source.Err() == nil && wire.Refused(err) != nil {
+		r.problem(f.ID, "the source refuses it: %v", err)
+		return nil
+	}
+	var where *sideError
+	if errors.As(err, &where) && (where.side == atDestination || pr.source == nil) {
+		return err
+	}
+	if pr.source != nil && pr.source.Err() != nil {
+		return onSource(&folderBreak{f.SourceName, err})
+	}
+	return err
+}

@@ -1,0 +1,288 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
+)
+
+// survey finds out which folders need work, lists those on both sides and reads what the planner needs.
+func (r *round) survey(ctx context.Context) error {
+	r.phase("listing", "")
+	there, here, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.mapFolders(ctx, there, here); err != nil {
+		return err
+	}
+	if err := r.choose(); err != nil || len(r.worked) == 0 {
+		return err
+	}
+	if err := r.lookAtFolders(ctx); err != nil {
+		return err
+	}
+	if err := r.lookHere(ctx); err != nil {
+		return err
+	}
+	return r.fill(ctx)
+}
+
+// list asks both sides for their folders and their states, at the same time.
+func (r *round) list(ctx context.Context) (there, here []wire.Folder, err error) {
+	pr := r.pairs[0]
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { there, err = pr.source.Folders(groupCtx); return onSource(err) })
+	group.Go(func() (err error) { here, err = pr.destination.Folders(groupCtx); return onDestination(err) })
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	r.learnHere(here)
+	r.names = map[int64]string{}
+	for _, f := range there {
+		r.listing[f.Raw] = f
+	}
+	return there, here, nil
+}
+
+func (r *round) learnHere(folders []wire.Folder) {
+	for _, f := range folders {
+		r.here[f.Raw] = &hereMark{exists: f.Selectable, Mark: ledger.Mark{
+			UIDValidity: f.Status.UIDValidity, UIDNext: f.Status.UIDNext, Messages: f.Status.Messages,
+		}}
+	}
+}
+
+// mapFolders gives every source folder its row and its place here.
+func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error {
+	known, err := r.Ledger.Folders(ctx, r.Account.ID)
+	if err != nil {
+		return err
+	}
+	names := Names{Source: there, Destination: here, Namespace: r.pairs[0].destination.Namespace(), Kept: map[string]string{}}
+	rows := map[string]*ledger.Folder{}
+	for i, f := range known {
+		names.Kept[f.SourceName] = f.DestinationName
+		rows[f.SourceName] = &known[i]
+		r.folders[f.ID] = &known[i]
+	}
+	mapped := MapFolders(names)
+	var added []*ledger.Folder
+	for _, f := range sorted(there) {
+		if rows[f.Raw] == nil && f.Selectable {
+			added = append(added, &ledger.Folder{SourceName: f.Raw, DestinationName: mapped[f.Raw]})
+		}
+	}
+	if len(added) > 0 {
+		err := r.record(ctx, "folders", func(tx *ledger.Tx) error {
+			for _, f := range added {
+				if err := tx.SaveFolder(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, f := range added {
+		r.folders[f.ID] = f
+	}
+	for id, f := range r.folders {
+		if line, listed := r.listing[f.SourceName]; listed {
+			r.names[id] = strings.Join(line.Name, "/")
+		}
+	}
+	return nil
+}
+
+// choose picks the folders in which something may have changed on either side since their marks.
+func (r *round) choose() error {
+	for _, id := range slices.Sorted(keysOf(r.folders)) {
+		f := r.folders[id]
+		line, listed := r.listing[f.SourceName]
+		listed = listed && line.Selectable
+		switch {
+		case listed && line.Problem != nil:
+			r.problem(id, "the source does not tell its state: %v", line.Problem)
+		case listed && r.breaks[f.SourceName] >= breaksOfFolder:
+			r.problem(id, "the source ended the connection %d times over it", r.breaks[f.SourceName])
+		case !listed && f.Source.UIDValidity == 0 && f.Problem == "" && !f.ComparedAt.IsZero():
+			continue // it left the source, and that was dealt with
+		case listed && r.unchangedThere(f, line.Status) && r.unchangedHere(f):
+			continue
+		}
+		r.worked = append(r.worked, id)
+	}
+	r.order()
+	return nil
+}
+
+// order puts the inbox first: it is what its owner waits for.
+func (r *round) order() {
+	slices.SortStableFunc(r.worked, func(a, b int64) int {
+		first := func(id int64) int {
+			if r.folders[id].DestinationName == inbox {
+				return 0
+			}
+			return 1
+		}
+		return first(a) - first(b)
+	})
+}
+
+func keysOf[V any](m map[int64]V) func(yield func(int64) bool) {
+	return func(yield func(int64) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// unchangedThere: without modseqs nobody can tell whether flags changed, except in an empty folder.
+func (r *round) unchangedThere(f *ledger.Folder, s wire.Status) bool {
+	m := f.Source
+	return f.Problem == "" && r.Now().Sub(f.ComparedAt) < r.CompareEvery &&
+		s.HasUIDValidity && s.HasUIDNext && s.HasMessages && m.UIDValidity == s.UIDValidity && m.UIDNext == s.UIDNext &&
+		m.Messages == s.Messages && m.ModSeq == s.HighestModSeq && (s.HasHighestModSeq || s.Messages == 0)
+}
+
+// unchangedHere: nothing came and nothing went. Flags here are the owner's and never looked at.
+func (r *round) unchangedHere(f *ledger.Folder) bool {
+	here := r.here[f.DestinationName]
+	if here == nil || !here.exists {
+		return f.Destination.UIDValidity == 0
+	}
+	m := f.Destination
+	return m.UIDValidity == here.UIDValidity && m.UIDNext == here.UIDNext && m.Messages == here.Messages
+}
+
+// lookAtFolders reads rows and source listings of the chosen folders, spread over the connections.
+func (r *round) lookAtFolders(ctx context.Context) error {
+	views := make([]*FolderView, len(r.worked))
+	err := r.spread(len(r.worked), func(pr *pair, i int) error {
+		f := r.folders[r.worked[i]]
+		r.phase("comparing", r.names[f.ID])
+		view, err := r.lookAtFolder(ctx, pr, f)
+		views[i] = view
+		return r.folderError(ctx, pr, f, err)
+	})
+	if err != nil {
+		return err
+	}
+	for _, view := range views {
+		if view != nil && r.problems[view.Folder.ID] == "" {
+			r.view.Folders = append(r.view.Folders, *view)
+		}
+	}
+	counts, err := r.Ledger.Count(ctx, r.Account.ID)
+	r.view.Policy, r.view.Rows = r.Policy, ledger.Total(counts).Present
+	if err == nil && r.Deliveries != nil {
+		r.view.Deliveries, err = r.Deliveries.Unclaimed(ctx, r.Account.Address)
+	}
+	return err
+}
+
+func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (view *FolderView, err error) {
+	if r.hasProblem(f.ID) {
+		return nil, nil
+	}
+	view = &FolderView{Folder: *f}
+	if view.Rows, err = r.Ledger.Messages(ctx, f.ID); err != nil {
+		return nil, err
+	}
+	line, listed := r.listing[f.SourceName]
+	switch {
+	case !listed || !line.Selectable:
+		view.Listed, view.UIDValidity = true, f.Source.UIDValidity
+	case !r.unchangedThere(f, line.Status):
+		err = r.listSource(ctx, pr, view, line.Status)
+	}
+	return view, err
+}
+
+func (r *round) hasProblem(folderID int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.problems[folderID] != ""
+}
+
+// lookHere lists the destination folders of the chosen folders, and those in which rows of theirs have their place.
+// A ledger without rows may have been lost: then every folder here is looked at.
+func (r *round) lookHere(ctx context.Context) error {
+	r.view.Destinations = map[string]*DestinationView{}
+	names := map[string]bool{}
+	for _, f := range r.view.Folders {
+		names[f.Folder.DestinationName] = true
+		for _, row := range f.Rows {
+			if row.Place.Folder != "" {
+				names[row.Place.Folder] = true
+			}
+		}
+	}
+	if r.view.Rows == 0 {
+		for name, here := range r.here {
+			if here.exists && here.Messages > 0 {
+				names[name] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(mapKeys(names)) {
+		here, err := r.lookAtPlace(ctx, name)
+		if err != nil && wire.Refused(err) != nil && r.pairs[0].destination.Err() == nil {
+			r.leaveOut(name, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("listing %q here: %w", name, err)
+		}
+		r.view.Destinations[name] = here
+	}
+	return nil
+}
+
+// leaveOut drops the folder from this pass whose place this server's Dovecot refuses to open.
+func (r *round) leaveOut(destinationName string, err error) {
+	r.view.Folders = slices.DeleteFunc(r.view.Folders, func(f FolderView) bool {
+		if f.Folder.DestinationName != destinationName {
+			return false
+		}
+		r.problem(f.Folder.ID, "this server refuses to open it: %v", err)
+		return true
+	})
+}
+
+func (r *round) lookAtPlace(ctx context.Context, name string) (*DestinationView, error) {
+	mark := r.here[name]
+	if mark == nil || !mark.exists {
+		return &DestinationView{Missing: true}, nil
+	}
+	view := &DestinationView{UIDValidity: mark.UIDValidity, UIDNext: mark.UIDNext}
+	if mark.Messages == 0 {
+		return view, nil
+	}
+	conn := r.pairs[0].destination
+	selected, err := conn.Examine(ctx, name)
+	if err != nil {
+		return nil, onDestination(err)
+	}
+	if view.UIDs, err = conn.UIDs(ctx); err != nil {
+		return nil, onDestination(err)
+	}
+	view.UIDValidity, view.UIDNext = selected.UIDValidity, selected.UIDNext
+	mark.Mark = ledger.Mark{UIDValidity: selected.UIDValidity, UIDNext: selected.UIDNext, Messages: uint32(len(view.UIDs))}
+	claimed, err := r.Ledger.Claimed(ctx, r.Account.ID, name, selected.UIDValidity)
+	for _, uid := range without(view.UIDs, claimed) {
+		view.Foreign = append(view.Foreign, DestinationMessage{UID: uid})
+	}
+	return view, err
+}
