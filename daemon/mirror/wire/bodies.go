@@ -157,7 +157,7 @@ func (c *Conn) fetchMessage(r *reconciler, u untagged, fn func(Message) error) e
 			c.note("nil-body", "message %d of %q", e.UID, c.selected.Raw)
 			return nil
 		}
-		if e.UID == 0 || !e.HasFlags || !e.HasDate {
+		if e.UID == 0 || !e.sawFlags || !e.sawDate {
 			if !c.lateUID {
 				c.lateUID = true
 				c.note("late-uid", "%q names the UID behind the body: messages are fetched one by one", c.opt.Address)

@@ -238,6 +238,9 @@ func (c *Conn) continuation(cmd *Command) error {
 // connection.
 func (c *Conn) read() (plus bool, err error) {
 	c.d.start()
+	if c.replies++; c.replies > c.maxReplies {
+		return false, c.broken(&CapError{What: "replies", Limit: int64(c.maxReplies)})
+	}
 	plus, err = c.dispatch()
 	if isOdd(err) {
 		c.note("unreadable", "%v in %q", err, c.d.tok)
@@ -297,7 +300,7 @@ func (c *Conn) complete(i int) error {
 		return fmt.Errorf("the server completed %s with %q", cmd.verb, status)
 	}
 	cmd.got = parseReply(status, rest)
-	cmd.done = true
+	cmd.done, c.replies = true, 0
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
 	if cmd.got.Code == "CAPABILITY" {
 		c.setCapabilities(strings.Fields(cmd.got.Args))

@@ -55,9 +55,12 @@ type Conn struct {
 	tag     string     // random, so that no message body can forge a completion
 	seq     int
 	pending []*Command
+	replies int // since the last completion; at most maxReplies
 	caps    map[string]bool
 	preauth bool
-	mask    secret.Secret // what a server may quote while it judges the login
+
+	maxReplies int
+	mask       secret.Secret // what a server may quote while it judges the login
 
 	failMu sync.Mutex
 	err    error
@@ -91,7 +94,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 func start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 	c := &Conn{
 		opt: o, base: nc, tag: strings.ToLower(rand.Text()[:6]),
-		flags: map[string]string{},
+		flags: map[string]string{}, maxReplies: maxReplies,
 	}
 	if err := c.greet(ctx); err != nil {
 		_ = nc.Close()
@@ -201,9 +204,10 @@ func (c *Conn) Err() error {
 func (c *Conn) Drop() { c.fail(ErrClosed) }
 
 // Close says LOGOUT if no call is under way, and ends the connection. It does not
-// wait for the server.
+// wait for the server, at most a second for the network to take the word.
 func (c *Conn) Close() error {
 	if c.mu.TryLock() {
+		defer time.AfterFunc(time.Second, c.Drop).Stop()
 		if c.Err() == nil && !c.partial {
 			c.seq++
 			_, _ = fmt.Fprintf(c.w, "%s%d LOGOUT\r\n", c.tag, c.seq)

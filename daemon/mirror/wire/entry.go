@@ -13,6 +13,10 @@ type Entry struct {
 	Size         uint32 // RFC822.SIZE as told; advisory, servers get it wrong
 	HasSize      bool
 	ModSeq       uint64 // 0: not told
+
+	// The server has spoken of the item, readable or not: no better word will come
+	// behind the body.
+	sawFlags, sawDate bool
 }
 
 // Oddity is something that a server did wrong and that was survived. It is

@@ -91,10 +91,12 @@ func (c *Conn) fetchItem(e *Entry, name string, take section) (err error) {
 	case name == "UID":
 		e.UID, err = c.number32()
 	case name == "FLAGS":
+		e.sawFlags = true
 		if e.Flags, err = c.flagList(); err == nil {
 			e.HasFlags = true
 		}
 	case name == "INTERNALDATE":
+		e.sawDate = true
 		err = c.fetchDate(e)
 	case name == "RFC822.SIZE":
 		e.Size, err = c.number32()

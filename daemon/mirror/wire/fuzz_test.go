@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -140,3 +141,34 @@ func (*noise) RemoteAddr() net.Addr             { return nil }
 func (*noise) SetDeadline(time.Time) error      { return nil }
 func (*noise) SetReadDeadline(time.Time) error  { return nil }
 func (*noise) SetWriteDeadline(time.Time) error { return nil }
+
+// endless never stops talking, in replies that mean nothing.
+type endless struct {
+	noise
+	left []byte
+}
+
+func (e *endless) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(e.left) == 0 {
+			e.left = []byte(strings.Repeat("* X\n", 16<<10))
+		}
+		k := copy(p[n:], e.left)
+		e.left, n = e.left[k:], n+k
+	}
+	return n, nil
+}
+
+// S3: a server that answers for ever is told from one that answers at length.
+func TestRepliesWithoutEndAreCapped(t *testing.T) {
+	c, err := wire.NewForTest(t.Context(), &endless{left: []byte("* PREAUTH [CAPABILITY IMAP4rev1] hi\n")}, wire.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.LimitRepliesForTest(100_000)
+	_, err = c.UIDs(t.Context())
+	var ce *wire.CapError
+	if !errors.As(err, &ce) || ce.What != "replies" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -32,6 +32,7 @@ func TestEveryThingAServerCanMakeLargeIsCapped(t *testing.T) {
 		{"unknown members", "", "* 1 FETCH (X (" + many("x ", 30_000) + ")\r\n", "", "items"},
 		{"a literal beyond 4 GiB", "", "* 1 FETCH (UID 1 BODY[] {99999999999}\r\n", "", "literal"},
 		{"UIDs", "", "", "* ESEARCH (TAG \"x\") UID ALL 1:4294967295\r\n", "uids"},
+		{"what is no UID", "", "", "* SEARCH" + many(" x", 30_000) + "\r\n", "items"},
 		{"folders", many("* LIST () \"/\" x%d\r\n", 100_010), "", "", "folders"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,9 +140,10 @@ func TestACancelledContextEndsACallAndTheConnection(t *testing.T) {
 	conn, _ := open(t, wiretest.Script{Replies: map[string]string{"UID SEARCH": ""}})
 	reason := errors.New("lease lost")
 	c, cancel := context.WithCancelCause(ctx(t))
+	start := time.Now()
 	time.AfterFunc(20*time.Millisecond, func() { cancel(reason) })
-	if _, err := conn.UIDs(c); !errors.Is(err, reason) {
-		t.Errorf("got %v, want the reason", err)
+	if _, err := conn.UIDs(c); !errors.Is(err, reason) || time.Since(start) > 2*time.Second {
+		t.Errorf("got %v after %v, want the reason at once", err, time.Since(start))
 	}
 	if conn.Err() == nil {
 		t.Error("the connection is called usable")
@@ -217,5 +219,20 @@ func TestBodiesAreNotHeld(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("%d MB allocated for one message of 200 MB", grown>>20)
+	}
+}
+
+// A server that takes nothing any more must not hold up who closes.
+func TestCloseDoesNotWaitForTheServer(t *testing.T) {
+	here, there := net.Pipe()
+	defer func() { _ = there.Close() }()
+	go func() { _, _ = io.WriteString(there, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n") }()
+	conn, err := wire.NewForTest(ctx(t), here, wire.Options{IdleTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err = conn.Close(); err != nil || time.Since(start) > 5*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(start))
 	}
 }

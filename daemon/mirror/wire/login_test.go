@@ -246,6 +246,9 @@ func TestStartTLSIsMandatoryOnceChosen(t *testing.T) {
 		if !errors.As(err, &te) {
 			t.Errorf("%s: got %v, want a TLS error", name, err)
 		}
+		if lines := srv.Lines(); name == "PREAUTH" && len(lines) > 0 {
+			t.Errorf("behind PREAUTH: sent %q", lines)
+		}
 		for _, line := range srv.Lines() {
 			if strings.HasPrefix(line, "LOGIN") || strings.HasPrefix(line, "AUTH") {
 				t.Errorf("%s: sent %q", name, line)

@@ -159,6 +159,8 @@ func TestOddBodiesDoNotEndTheConnection(t *testing.T) {
 		{"spaces behind the announcement", "* 1 FETCH (UID 1 " + meta + "BODY[] {3} \r\nabc)\r\n", `1 [x] "abc"; `, nil},
 		{"something behind the body", "* 1 FETCH (UID 1 " + meta + "BODY[] {3}\r\nabc X-FOO (1 2) MODSEQ (5))\r\n", `1 [x] "abc"; `, nil},
 		{"replies inside a body", "* 1 FETCH (UID 1 " + meta + "BODY[] {43}\r\n)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\nx)\r\na1 OK\r\n)\r\n", `1 [x] ")\r\n* 2 FETCH (UID 2 BODY[] {1}\r\nx)\r\na1 OK\r\n"; `, nil},
+		{"a date that is none", "* 1 FETCH (UID 1 FLAGS (x) INTERNALDATE NIL BODY[] {3}\r\nabc)\r\n", `1 [x] "abc"; `, nil},
+		{"a date that cannot be", "* 1 FETCH (UID 1 FLAGS (x) INTERNALDATE \"00-Jan-0000 00:00:00 +0000\" BODY[] {3}\r\nabc)\r\n", `1 [x] "abc"; `, nil},
 		{"NIL", "* 1 FETCH (UID 1 " + meta + "BODY[] NIL)\r\n", "", []uint32{1}},
 		{"nothing", "", "", []uint32{1}},
 		{"flags alone", "* 1 FETCH (UID 1 FLAGS (x))\r\n", "", []uint32{1}},

@@ -74,7 +74,7 @@ func expand(set UIDSet) ([]uint32, error) {
 
 // searchNumbers reads "1 2 5 …", a line of any length up to maxUIDs numbers.
 func (c *Conn) searchNumbers(set *UIDSet) error {
-	for {
+	for bad := 0; bad < maxItems; {
 		c.d.spent = 0
 		if err := c.d.spaces(); err != nil {
 			return err
@@ -93,12 +93,14 @@ func (c *Conn) searchNumbers(set *UIDSet) error {
 		n, err := parseNumber(tok)
 		if err != nil || n == 0 || n > math.MaxUint32 {
 			c.note("bad-uid", "%q in the search of %q", tok, c.selected.Raw)
+			bad++
 			continue
 		}
 		if err = set.add(UIDRange{uint32(n), uint32(n)}); err != nil {
 			return err
 		}
 	}
+	return &CapError{What: "items", Limit: maxItems}
 }
 
 // add appends a range; neighbours in ascending order are merged at once.

@@ -15,6 +15,7 @@ const (
 	maxLiteral      = 1<<32 - 1
 	maxUIDs         = 5_000_000
 	maxFolders      = 100_000
+	maxReplies      = 2 * maxUIDs // to one command
 )
 
 // odd is a reply that cannot be read. It costs the reply, not the connection.

@@ -89,7 +89,7 @@ func TestDatesOfOddServersAreReadAndWrittenStrictly(t *testing.T) {
 }
 
 func TestUIDSetsAreCompactAndNeverExpanded(t *testing.T) {
-	set := wire.NewUIDSet(7, 3, 2, 1, 3, 4294967295, 4294967294)
+	set := wire.NewUIDSet(7, 3, 2, 1, 3, 4294967295, 4294967294, 4294967295)
 	if set.String() != "1:3,7,4294967294:4294967295" || set.Len() != 6 {
 		t.Errorf("got %v of %d", set, set.Len())
 	}
