@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -207,8 +206,4 @@ func (s *Status) fill(items []string) {
 			s.HighestModSeq, s.HasHighestModSeq = n, err == nil && n > 0
 		}
 	}
-}
-
-func (s Status) String() string {
-	return fmt.Sprintf("%d messages, uidnext %d, uidvalidity %d, highestmodseq %d", s.Messages, s.UIDNext, s.UIDValidity, s.HighestModSeq)
 }
