@@ -361,7 +361,7 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 	slices.SortFunc(group, func(a, b Expunge) int { return int(a.UID) - int(b.UID) })
 	flags := map[uint32]string{}
 	err = conn.List(ctx, wire.UIDRange{From: group[0].UID, To: group[len(group)-1].UID}, func(e wire.Entry) error {
-		if e.HasFlags && !slices.Contains(e.Flags, `\Deleted`) {
+		if e.HasFlags {
 			flags[e.UID] = keepFlags(e.Flags)
 		}
 		return nil

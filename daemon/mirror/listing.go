@@ -27,7 +27,7 @@ func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, stat
 		return nil
 	}
 	view.Listed, view.UIDValidity = true, selected.UIDValidity
-	if r.trustsChanges(pr, view, selected, status) {
+	if selected.Exists > 0 && r.trustsChanges(pr, view, selected, status) {
 		complete, err := r.listChanges(ctx, pr, view)
 		if err != nil || complete {
 			return onSource(err)
@@ -36,6 +36,9 @@ func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, stat
 	r.mu.Lock()
 	r.compared[view.Folder.ID] = true
 	r.mu.Unlock()
+	if selected.Exists == 0 { // some servers answer BAD to a FETCH of nothing
+		return nil
+	}
 	return onSource(r.listAll(ctx, pr, view))
 }
 
@@ -151,8 +154,8 @@ func messageOf(e wire.Entry) SourceMessage {
 	return m
 }
 
-// keepFlags is what of a message's flags shall be here: keywords, and the system flags except \Deleted and \Recent,
-// which say something about the source's folder and not about the message.
+// keepFlags is what of a message's flags shall be here (L6): keywords, and the system flags except \Recent. \Deleted is
+// kept: its owner deleted the message and mail programs hide it; without the flag it would come back.
 func keepFlags(flags []string) string {
 	kept := make([]string, 0, len(flags))
 	for _, flag := range flags {
@@ -161,9 +164,7 @@ func keepFlags(flags []string) string {
 		} else if strings.HasPrefix(flag, `\`) {
 			continue
 		}
-		if flag != `\Deleted` {
-			kept = append(kept, flag)
-		}
+		kept = append(kept, flag)
 	}
 	return ledger.JoinFlags(kept)
 }

@@ -310,6 +310,13 @@ func (p *planner) flags(d *difference) {
 			continue // relinked in this pass; the next one stores them
 		}
 		add, remove := ledger.FlagChanges(c.row.Flags, c.flags)
+		if p.view.Policy.Switched {
+			// A deletion at the source is not followed after the switch, neither as a flag.
+			add = slices.DeleteFunc(add, func(flag string) bool { return flag == `\Deleted` })
+		}
+		if len(add)+len(remove) == 0 {
+			continue
+		}
 		p.stores = append(p.stores, StoreFlags{c.row.Key, name, c.row.Place.UIDValidity, c.row.Place.UID, add, remove, c.flags})
 	}
 }
