@@ -10,10 +10,12 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -367,4 +369,10 @@ func (d *deliveries) Claim(_ context.Context, _ *sql.Tx, id, _ int64, _, uid uin
 
 func (d *deliveries) add(id int64, content []byte) {
 	d.all = append(d.all, mirror.Delivery{ID: id, Fingerprint: letter.ReadIdentity(bytes.NewReader(content)).Fingerprint()})
+}
+
+// chownLike gives a file to the owner of its folder.
+func chownLike(path string, folder os.FileInfo) error {
+	owner := folder.Sys().(*syscall.Stat_t)
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }

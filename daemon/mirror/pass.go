@@ -34,6 +34,9 @@ func Pass(ctx context.Context, o Options) (Result, error) {
 	err = p.rounds(ctx)
 	result, resultErr := p.result(ctx)
 	result.Took = o.Now().Sub(began)
+	if err != nil && ctx.Err() != nil { // whatever broke, it broke because somebody stopped us
+		return result, fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+	}
 	return result, o.explain(errors.Join(err, resultErr))
 }
 

@@ -1,0 +1,330 @@
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror"
+)
+
+// wipe empties the destination account and begins a new ledger: the next run starts like the first.
+func (l *lab) wipe() {
+	l.t.Helper()
+	l.here.Cut()
+	l.do(l.fence(l.ctx()))
+	l.do(os.RemoveAll(l.dest.Home(owner)))
+	l.openStore(filepath.Join(l.t.TempDir(), "ledger.db"))
+	l.here = l.login(l.dest, "new")
+}
+
+// untilDone repeats the pass at once, as a service that restarts does, until it ends well.
+func (l *lab) untilDone() (passes int) {
+	l.t.Helper()
+	for passes = 1; passes <= 6; passes++ {
+		result, err := mirror.Pass(l.ctx(), l.options)
+		if err == nil && len(result.Problems()) == 0 {
+			return passes
+		}
+		var known *mirror.Error
+		if err != nil && (!errors.As(err, &known) || known.Next != mirror.RetryLater) {
+			l.t.Fatalf("pass: %v, want an error to retry", err)
+		}
+	}
+	l.t.Fatalf("after %d passes the account is still not in sync", passes)
+	return passes
+}
+
+// TestCutsLoseNothingAndDoubleNothing cuts the connection to a real Dovecot at every command and literal of a first
+// pass, each in every way, and goes on at once. (L1, L2)
+func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
+	l := newLab(t, labOptions{})
+	var all []int
+	for n := range 130 { // two batches
+		all = append(all, n+1)
+	}
+	l.put("INBOX", all...)
+	l.put("Work", 1, 1, 2) // equal messages
+	want := l.content(l.there)
+	p := newProxy(t, l.dest.IMAPAddress)
+	l.options.Destination = l.to(p.address())
+	l.options.Pairs = 1
+
+	l.pass()
+	commands, literals := p.commands.Load(), p.literals.Load()
+	if commands < 8 || literals != 133 {
+		t.Fatalf("a clean pass has %d commands and %d literals", commands, literals)
+	}
+	faults, passes := 0, 0
+	for _, at := range []cutAt{beforeRequest, afterRequest, replyLost, midLiteral} {
+		count, step := commands, int64(1)
+		if at == midLiteral {
+			count, step = literals, 19
+		}
+		for n := int64(1); n <= count; n += step {
+			l.wipe()
+			p.arm(at, n)
+			passes += l.untilDone()
+			if p.fired.Load() {
+				faults++
+			}
+			if diff := cmp.Diff(want, l.content(l.here)); diff != "" {
+				t.Fatalf("after a cut %s %d source and destination differ (-source +destination):\n%s", at, n, diff)
+			}
+			l.wantRows(map[string]int{"copied": 133})
+			found, err := l.ledger.CheckSettled(l.ctx(), l.account.ID)
+			if err != nil || len(found) > 0 {
+				t.Fatalf("after a cut %s %d: %v %v", at, n, found, err)
+			}
+			p.arm(never, 0)
+			if again := l.pass(); again.Appended != 0 {
+				t.Fatalf("after a cut %s %d and recovery a further pass appended %d messages", at, n, again.Appended)
+			}
+		}
+	}
+	t.Logf("%d cuts, %d passes", faults, passes)
+	if faults < 25 {
+		t.Errorf("only %d cuts happened", faults)
+	}
+}
+
+// TestStopsAtEveryStep stops a pass before every durable write and every changing call, as a crash would. (L1, L2)
+func TestStopsAtEveryStep(t *testing.T) {
+	l := newLab(t, labOptions{})
+	var all []int
+	for n := range 110 {
+		all = append(all, n+1)
+	}
+	l.put("INBOX", all...)
+	l.put("Work", 1, 1)
+	want := l.content(l.there)
+	l.options.Pairs = 1
+	crash := errors.New("crash")
+	for stop := 1; ; stop++ {
+		steps := 0
+		l.options.Step = func(_ context.Context, point string) error {
+			if point == "add" { // a message in a batch that was not sent is no step
+				return nil
+			}
+			if steps++; steps >= stop {
+				return crash
+			}
+			return nil
+		}
+		_, err := mirror.Pass(l.ctx(), l.options)
+		l.options.Step = nil
+		if err == nil {
+			t.Logf("%d steps", stop-1)
+			if stop < 10 {
+				t.Errorf("a pass had only %d steps", stop-1)
+			}
+			return
+		}
+		if !errors.Is(err, crash) {
+			t.Fatal(err)
+		}
+		l.untilDone()
+		if diff := cmp.Diff(want, l.content(l.here)); diff != "" {
+			t.Fatalf("after a stop at step %d source and destination differ (-source +destination):\n%s", stop, diff)
+		}
+		l.wantRows(map[string]int{"copied": 112})
+		l.wipe()
+	}
+}
+
+// inDoubt runs a pass whose APPEND lands while its reply is lost.
+func (l *lab) inDoubt() {
+	l.t.Helper()
+	p := newProxy(l.t, l.dest.IMAPAddress)
+	p.wanted = func(command string) bool { return strings.HasPrefix(command, "APPEND") }
+	l.options.Destination = l.to(p.address())
+	p.arm(replyLost, 1)
+	_, err := mirror.Pass(l.ctx(), l.options)
+	var known *mirror.Error
+	if !errors.As(err, &known) || known.Next != mirror.RetryLater || !p.fired.Load() {
+		l.t.Fatalf("the pass with a lost reply ended in %v", err)
+	}
+	l.do(l.fence(l.ctx()))
+}
+
+func TestInDoubtAndStillHereIsConfirmed(t *testing.T) { // L2
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2)
+	l.inDoubt()
+	l.wantRows(map[string]int{"intended": 2})
+	l.wantNumbers("INBOX", 1, 2)
+	l.pass()
+	l.wantNumbers("INBOX", 1, 2)
+	l.wantRows(map[string]int{"copied": 2})
+}
+
+func TestInDoubtAndDeletedByItsOwnerIsParked(t *testing.T) { // L3
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1)
+	l.inDoubt()
+	l.do(l.here.Delete(l.find(l.here, "INBOX", 1)))
+	for range 3 {
+		l.pass()
+		l.wantNumbers("INBOX")
+	}
+	l.wantRows(map[string]int{"parked": 1})
+	exceptions, err := l.ledger.Exceptions(l.ctx(), l.account.ID)
+	if err != nil || len(exceptions) != 1 || exceptions[0].Stage != ledger.Parked || !strings.Contains(exceptions[0].Reason, "not copied again") {
+		t.Errorf("the parked message is reported as %+v %v", exceptions, err)
+	}
+}
+
+func TestInDoubtAndMovedByItsOwnerIsFoundThere(t *testing.T) { // L3
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2)
+	l.inDoubt()
+	l.do(l.here.Create("Friends"))
+	l.do(l.here.Move("Friends", l.find(l.here, "INBOX", 2)))
+	for range 2 {
+		l.pass()
+		l.wantNumbers("INBOX", 1)
+		l.wantNumbers("Friends", 2)
+	}
+	l.wantRows(map[string]int{"copied": 2})
+}
+
+func TestInDoubtBatchThatNeverLandedIsCopied(t *testing.T) { // L1
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2, 3)
+	crash := errors.New("crash")
+	l.options.Step = func(_ context.Context, point string) error {
+		if point == "send" {
+			return crash
+		}
+		return nil
+	}
+	if _, err := mirror.Pass(l.ctx(), l.options); !errors.Is(err, crash) {
+		t.Fatal(err)
+	}
+	l.options.Step = nil
+	l.wantRows(map[string]int{"intended": 3})
+	l.do(l.dest.Deliver("x@example.net", letterN(70), owner)) // somebody else's message in the range,
+	l.do(l.dest.Deliver("x@example.net", letterN(71), owner)) // and one that came and went
+	l.do(l.here.Delete(l.find(l.here, "INBOX", 71)))
+	l.pass()
+	l.wantNumbers("INBOX", 1, 2, 3, 70)
+}
+
+func TestNothingIsSettledBeforeTheFence(t *testing.T) { // L2
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1)
+	l.inDoubt()
+	stuck := errors.New("a session is still there")
+	l.options.Fence = func(context.Context) error { return stuck }
+	if _, err := mirror.Pass(l.ctx(), l.options); !errors.Is(err, stuck) {
+		t.Errorf("the pass ended in %v, want the fence's error", err)
+	}
+	l.wantRows(map[string]int{"intended": 1})
+	l.options.Fence = l.fence
+	l.pass()
+	l.wantNumbers("INBOX", 1)
+}
+
+func TestLostLeaseStopsThePassBeforeItSends(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2)
+	l.options.Lease = ledger.Lease{Owner: "another", Epoch: 7}
+	_, err := mirror.Pass(l.ctx(), l.options)
+	if !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("got %v, want ErrLeaseLost", err)
+	}
+	l.wantNumbers("INBOX")
+}
+
+func TestFullAccountStopsCleanlyAndResumes(t *testing.T) {
+	l := newLab(t, labOptions{})
+	var all []int
+	for n := range 60 {
+		all = append(all, n+1)
+	}
+	l.put("INBOX", all...)
+	l.put("Work", 100)
+	big := strings.Repeat("x", 70)
+	_, err := l.there.Append("INBOX", nil, sent, letterN(99, strings.Split(strings.Repeat(big+" ", 20_000), " ")...))
+	l.do(err)
+	l.quota("100")
+	_, err = mirror.Pass(l.ctx(), l.options)
+	var known *mirror.Error
+	if !errors.As(err, &known) || known.Next != mirror.OperatorMustAct || known.Reach != mirror.ReachAccount ||
+		!strings.Contains(known.Answer, "OVERQUOTA") || known.Hint == "" {
+		t.Fatalf("got %#v, want a full account, the server's answer and a hint", err)
+	}
+	if found := l.rows()["intended"]; found > 0 {
+		t.Errorf("%d messages are left in doubt by an answer", found)
+	}
+	l.quota("102400")
+	l.untilDone()
+	l.wantSame()
+}
+
+// quota limits the account here, and returns when Dovecot knows it.
+func (l *lab) quota(kilobytes string) {
+	l.t.Helper()
+	l.do(l.dest.AddAccount(owner, "new", "userdb_quota_rule=*:storage="+kilobytes+"k"))
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		out, err := l.dest.Doveadm("-f", "tab", "quota", "get", "-u", owner)
+		l.do(err)
+		if strings.Contains(out, "\t"+kilobytes+"\t") {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("the quota does not change: %s", out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestMessageThatDovecotRefusesIsKeptAndHoldsUpNobody(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.options.Policy.Switched = false
+	l.put("INBOX", 1, 2)
+	// Dovecot can't append a message without octets, but a source that has one is easily made.
+	l.emptyMessage()
+	l.put("INBOX", 3)
+	result := l.pass()
+	l.wantNumbers("INBOX", 1, 2, 3)
+	if result.Total.Fates[ledger.Refused] != 1 || result.Total.Fates[ledger.Copied] != 3 {
+		t.Errorf("fates: %v, want one refused and three copied", result.Total.Fates)
+	}
+	exceptions, err := l.ledger.Exceptions(l.ctx(), l.account.ID)
+	l.do(err)
+	if len(exceptions) != 1 || exceptions[0].Reason == "" {
+		t.Fatalf("exceptions: %+v, want the refused message with its reason", exceptions)
+	}
+	info, err := os.Stat(exceptions[0].KeptFile)
+	if err != nil || info.Size() != 0 || info.Mode().Perm() != 0o600 {
+		t.Errorf("its bytes are kept as %v %v, want an empty private file", info, err)
+	}
+	if again := l.pass(); again.New != 0 {
+		t.Errorf("a further pass saw %d new messages", again.New)
+	}
+}
+
+// emptyMessage puts a file of no octets into the source's inbox.
+func (l *lab) emptyMessage() {
+	l.t.Helper()
+	box := filepath.Join(l.source.Home(owner), "Maildir", "cur")
+	path := filepath.Join(box, "1500000000.M1P1.lab,S=0,W=0:2,")
+	l.do(os.WriteFile(path, nil, 0o600))
+	info, err := os.Stat(box)
+	l.do(err)
+	l.do(chownLike(path, info))
+	status, err := l.there.Examine("INBOX")
+	l.do(err)
+	if status.Messages == 0 {
+		l.t.Fatal("the source has no messages")
+	}
+}

@@ -1,0 +1,198 @@
+package mirror_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// cutAt is where the proxy cuts a connection.
+type cutAt string
+
+const (
+	never         cutAt = "never"
+	beforeRequest cutAt = "before the request" // the server never sees it
+	afterRequest  cutAt = "after the request"  // the server executes it while we are gone: a ghost
+	replyLost     cutAt = "before the reply"   // the server has executed it
+	midLiteral    cutAt = "in the middle of a literal"
+)
+
+// proxy stands between the mirror and the destination and cuts one connection at one command, once.
+type proxy struct {
+	t        testing.TB
+	listener net.Listener
+	server   string
+	from     net.IP // so that Dovecot sees our address
+
+	at       cutAt
+	target   int64 // which command
+	commands atomic.Int64
+	literals atomic.Int64
+	fired    atomic.Bool
+	wanted   func(command string) bool // counts only these; nil: all
+	onCut    func()
+}
+
+func newProxy(t testing.TB, server string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{t: t, listener: listener, server: server, from: net.IP(ours.AsSlice()), at: never}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { p.serve(client) })
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	return p
+}
+
+func (p *proxy) address() string { return p.listener.Addr().String() }
+
+// arm prepares the next cut, at the n-th command (or literal) from now.
+func (p *proxy) arm(at cutAt, n int64) {
+	p.at, p.target = at, n
+	p.commands.Store(0)
+	p.literals.Store(0)
+	p.fired.Store(false)
+}
+
+type session struct {
+	*proxy
+	client, upstream net.Conn
+	lost             atomic.Value // the tag whose reply is lost
+}
+
+func (p *proxy) serve(client net.Conn) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: p.from}}
+	upstream, err := dialer.Dial("tcp", p.server)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	s := &session{proxy: p, client: client, upstream: upstream}
+	s.lost.Store("")
+	var done sync.WaitGroup
+	done.Go(s.replies)
+	s.requests()
+	s.cut()
+	done.Wait()
+}
+
+func (s *session) cut() { _ = s.client.Close(); _ = s.upstream.Close() }
+
+func (s *session) fire() {
+	s.fired.Store(true)
+	s.cut()
+	if s.onCut != nil {
+		s.onCut()
+	}
+}
+
+func (s *session) due(at cutAt, count int64) bool {
+	return s.at == at && count == s.target && !s.fired.Load()
+}
+
+// requests forwards commands with their literals.
+func (s *session) requests() {
+	in := bufio.NewReaderSize(s.client, 64<<10)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		tag, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		count := int64(-1)
+		if s.wanted == nil || s.wanted(rest) {
+			count = s.commands.Add(1)
+		}
+		if s.due(beforeRequest, count) {
+			s.fire()
+			return
+		}
+		if s.due(replyLost, count) {
+			s.lost.Store(tag)
+		}
+		if !s.forward(in, line) {
+			return
+		}
+		if s.due(afterRequest, count) {
+			s.fire()
+			return
+		}
+	}
+}
+
+// forward passes one command on: lines, and literals between them.
+func (s *session) forward(in *bufio.Reader, line string) bool {
+	for {
+		if _, err := io.WriteString(s.upstream, line); err != nil {
+			return false
+		}
+		size, literal := literalSize(line)
+		if !literal {
+			return true
+		}
+		if s.due(midLiteral, s.literals.Add(1)) {
+			_, _ = io.CopyN(s.upstream, in, size/2)
+			s.fire()
+			return false
+		}
+		if _, err := io.CopyN(s.upstream, in, size); err != nil {
+			return false
+		}
+		var err error
+		if line, err = in.ReadString('\n'); err != nil {
+			return false
+		}
+	}
+}
+
+func literalSize(line string) (int64, bool) {
+	line = strings.TrimRight(line, "\r\n")
+	open := strings.LastIndexByte(line, '{')
+	if open < 0 || !strings.HasSuffix(line, "}") {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSuffix(line[open+1:len(line)-1], "+"), 10, 64)
+	return n, err == nil
+}
+
+// replies forwards answers, and cuts instead of forwarding the one that is to be lost.
+func (s *session) replies() {
+	defer s.cut()
+	in := bufio.NewReaderSize(s.upstream, 64<<10)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if tag, _, _ := strings.Cut(line, " "); tag == s.lost.Load() && tag != "" {
+			s.fire()
+			return
+		}
+		if _, err := io.WriteString(s.client, line); err != nil {
+			return
+		}
+		if size, literal := literalSize(line); literal {
+			if _, err := io.CopyN(s.client, in, size); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (p *proxy) String() string { return fmt.Sprintf("cut %s %d", p.at, p.target) }

@@ -1,0 +1,105 @@
+package mirror
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mailstork/daemon/ledger"
+)
+
+// intended is letter n in a batch that looked for its messages from UID lowest on.
+func intended(uid uint32, n int, batch string, lowest uint32) ledger.Message {
+	m := copied(uid, n, 0)
+	m.Stage, m.Intent = ledger.Intended, ledger.Intent{Batch: batch, UIDNext: lowest}
+	return m
+}
+
+// TestJudge is the decision behind the fence. UIDs of the folder are from 10 on; UIDNEXT is in each scene.
+func TestJudge(t *testing.T) {
+	type told struct{ Landed, Never, Unclear []uint32 } // source UIDs; of the landed ones the UID here
+	for _, c := range []struct {
+		name  string
+		doubt doubt
+		want  told
+	}{
+		{"a message that is there has landed",
+			doubt{Rows: rows{intended(1, 1, "a", 10)}, UIDNext: 11, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}}},
+		{"a message never landed when nothing came since its intent",
+			doubt{Rows: rows{intended(1, 1, "a", 10)}, UIDNext: 10}, told{Never: []uint32{1}}},
+		{"a message never landed when everything that came is accounted for",
+			doubt{Rows: rows{intended(1, 1, "a", 10)}, UIDNext: 12, UIDs: uids(10, 10), Known: []uint32{11}, Unclaimed: map[uint32]digest{10: digestOf(9)}}, told{Never: []uint32{1}}},
+		{"a message is unclear when something that came has gone (L3)",
+			doubt{Rows: rows{intended(1, 1, "a", 10)}, UIDNext: 11}, told{Unclear: []uint32{1}}},
+		{"a message that was there before the intent is another one",
+			doubt{Rows: rows{intended(1, 1, "a", 11)}, UIDNext: 11, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Never: []uint32{1}}},
+		{"a message for which a row stands is not given away twice (L2)",
+			doubt{Rows: rows{intended(1, 1, "a", 10)}, UIDNext: 11, UIDs: uids(10, 10), Known: []uint32{10}}, told{Never: []uint32{1}}},
+		{"of two equal messages of which one is there, one has landed and the other never did",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 1, "b", 10)}, UIDNext: 11, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}, Never: []uint32{2}}},
+		{"of two equal messages the one that was sent later takes the later place",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 1, "b", 12)}, UIDNext: 13, UIDs: []uint32{10, 11, 12}, Known: []uint32{11}, Unclaimed: map[uint32]digest{10: digestOf(1), 12: digestOf(1)}}, told{Landed: []uint32{12, 10}}},
+		{"a batch that landed and of which its owner removed one message: that one is unclear (L3)",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 12, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}, Unclear: []uint32{2}}},
+		{"a batch of three has no room where one message has gone, so it never landed",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 3, "a", 10)}, UIDNext: 11}, told{Never: []uint32{1, 2, 3}}},
+		{"a batch of which all messages have gone is unclear (L3)",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 12}, told{Unclear: []uint32{1, 2}}},
+		{"a folder that is not there any more leaves everything unclear (L3)",
+			doubt{Missing: true, Rows: rows{intended(1, 1, "a", 10)}}, told{Unclear: []uint32{1}}},
+		{"a folder that was renumbered shows what landed, and leaves the rest unclear (L3)",
+			doubt{UIDValidity: 5, Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 2, UIDs: uids(1, 1), Unclaimed: map[uint32]digest{1: digestOf(2)}}, told{Landed: []uint32{1}, Unclear: []uint32{1}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.doubt.UIDValidity == 0 && !c.doubt.Missing {
+				c.doubt.UIDValidity = hereValidity
+			}
+			v := judge(c.doubt)
+			var got told
+			for _, l := range v.Landed {
+				got.Landed = append(got.Landed, l.Place.UID)
+			}
+			for _, row := range v.Never {
+				got.Never = append(got.Never, row.UID)
+			}
+			for _, row := range v.Unclear {
+				got.Unclear = append(got.Unclear, row.UID)
+			}
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestChunksStayWithinTheirLimits(t *testing.T) {
+	var messages []SourceMessage
+	for uid := range uint32(2500) {
+		messages = append(messages, SourceMessage{UID: uid + 1, Size: 30 << 10})
+	}
+	messages[100].Size = 200 << 20 // larger than a chunk: goes alone with what fits before it
+	next := uint32(1)
+	for _, c := range cut(&ledger.Folder{}, 1, messages) {
+		octets := int64(0)
+		for _, m := range c.messages {
+			if m.UID != next {
+				t.Fatalf("message %d comes where %d is expected", m.UID, next)
+			}
+			next++
+			octets += m.Size
+		}
+		if len(c.messages) > chunkMessages || len(c.messages) > 1 && octets > chunkOctets {
+			t.Errorf("a chunk of %d messages and %d octets", len(c.messages), octets)
+		}
+	}
+	if next != 2501 {
+		t.Errorf("the chunks end before message %d", next)
+	}
+}
+
+func TestFlagsAreKeptExceptThoseOfTheServer(t *testing.T) { // L6
+	if got, want := keepFlags([]string{`\Recent`, `\Deleted`, `\seen`, `\Unknown`, "work", "$Forwarded"}), `$Forwarded \Deleted \Seen work`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
