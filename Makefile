@@ -1,13 +1,15 @@
 # Plain go underneath; the targets say what they install. Two matter to a newcomer: make demo, make test.
 
 BUILD_PACKAGES  = gcc libc6-dev ca-certificates git
+# For the units' own tests: systemd-analyze. Nothing is started.
+UNIT_PACKAGES   = systemd
 SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS         = -s -w -X main.version=$(VERSION)
 UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
 
-.PHONY: build test check e2e demo deb container fresh fuzz docs bench
+.PHONY: build test check e2e demo deb container fresh fuzz docs golden
 
 build: bin/mailstork
 
@@ -18,7 +20,7 @@ bin/mailstork: FORCE
 FORCE:
 
 test: ## the everyday tests, with the race detector
-	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES)
+	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) $(UNIT_PACKAGES)
 	CGO_ENABLED=1 go test -race $(UNITS)
 
 check: ## format, vet, staticcheck, dependencies, generated files
@@ -43,7 +45,7 @@ deb: build ## the Debian package, in dist/
 	@scripts/deb.sh "$(VERSION)"
 
 container: deb ## install, start, log in, kill, purge under real systemd
-	@scripts/need.sh debootstrap systemd-container
+	@scripts/need.sh debootstrap systemd-container lintian
 	REQUIRE=1 go test -count=1 -timeout 30m ./test/container/...
 
 fresh: ## make test and make demo from a clean clone in a fresh Debian 12 root
@@ -55,3 +57,6 @@ fuzz: ## every parser of foreign bytes, FUZZ_TIME each
 
 docs: ## everything generated
 	go generate ./...
+
+golden: ## the golden files anew; review the difference like code
+	go test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u) -update
