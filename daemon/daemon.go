@@ -44,6 +44,7 @@ type Daemon struct {
 	milter      *milter.Server
 	dns         *dnscheck.Checker
 	master      secret.Secret
+	masterSeen  time.Time // when Dovecot knows the new master password
 	progress    *progress
 	cutoverWake chan struct{}
 	stopwatch   *cutover.Stopwatch

@@ -5,12 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
 
 	"mailstork/daemon/config"
+	"mailstork/daemon/provision"
 	"mailstork/daemon/secret"
 )
 
@@ -30,7 +27,7 @@ func writeMaster(c config.Dovecot) (secret.Secret, error) {
 		return secret.Secret{}, fmt.Errorf("making master password: %w", err)
 	}
 	line := fmt.Sprintf("%s:%s::::::allow_nets=%s\n", c.MasterUser, ssha256(password, salt), sessionNetwork)
-	if err := replaceFile(c.MasterFile, []byte(line), c.FileGroup); err != nil {
+	if err := provision.ReplaceFile(c.MasterFile, []byte(line), c.FileGroup); err != nil {
 		return secret.Secret{}, fmt.Errorf("writing master user: %w", err)
 	}
 	return secret.FromString(password), nil
@@ -40,41 +37,4 @@ func writeMaster(c config.Dovecot) (secret.Secret, error) {
 func ssha256(password string, salt []byte) string {
 	sum := sha256.Sum256(append([]byte(password), salt...))
 	return "{SSHA256}" + base64.StdEncoding.EncodeToString(append(sum[:], salt...))
-}
-
-// replaceFile puts a file into place that only we and the given group can read.
-func replaceFile(path string, content []byte, group string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already when the rename succeeded
-	defer file.Close()
-	if _, err := file.Write(content); err != nil {
-		return err
-	}
-	if group != "" {
-		if err := giveToGroup(file, group); err != nil {
-			return err
-		}
-	}
-	return os.Rename(file.Name(), path)
-}
-
-func giveToGroup(file *os.File, group string) error {
-	g, err := user.LookupGroup(group)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.Atoi(g.Gid)
-	if err != nil {
-		return err
-	}
-	if err := file.Chown(-1, gid); err != nil {
-		return err
-	}
-	return file.Chmod(0o640)
 }

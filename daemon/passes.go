@@ -110,6 +110,7 @@ func (d *Daemon) begin(ctx context.Context, a account.Account, options mirror.Op
 		}
 	}
 	if a.State == account.Joined {
+		waitUntil(ctx, d.provisioner.DeliverableAt()) // else Dovecot would say that there is no such user
 		if err := d.move(ctx, &a, account.Copying); err != nil {
 			return a, err
 		}

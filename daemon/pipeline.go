@@ -90,6 +90,7 @@ func (d *Daemon) buildMirror(ctx context.Context) (err error) {
 	if d.master, err = writeMaster(d.config.Dovecot); err != nil {
 		return err
 	}
+	d.masterSeen = provision.SeenBy(time.Now())
 	if err := os.MkdirAll(d.config.Mirror.RefusedDir, 0o700); err != nil {
 		return fmt.Errorf("preparing folders: %w", err)
 	}
@@ -121,7 +122,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.openDoors(ctx, group); err != nil {
 		return err
 	}
-	group.Go(func() error { return d.workers.Work(ctx) })
+	group.Go(func() error {
+		waitUntil(ctx, d.masterSeen)
+		return d.workers.Work(ctx)
+	})
 	group.Go(func() error { return d.watchDomains(ctx) })
 	group.Go(func() error { return d.pruneDeliveries(ctx) })
 	group.Go(func() error { return d.notifyWatchdog(ctx) })
@@ -163,6 +167,16 @@ func (d *Daemon) openDoors(ctx context.Context, group *errgroup.Group) error {
 	}
 	group.Go(func() error { return d.milter.Serve(ctx, milterListener) })
 	return nil
+}
+
+// waitUntil returns at that time, or when ctx ends.
+func waitUntil(ctx context.Context, at time.Time) {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 func ignoreClosed(err error) error {

@@ -63,6 +63,8 @@ func checkLocal(local string) error {
 		return errors.New("nothing before the @")
 	case len(local) > maxLocalOctets:
 		return fmt.Errorf("more than %d characters before the @", maxLocalOctets)
+	case local[0] == '#': // a comment in a passwd-file
+		return errors.New("starts with # before the @")
 	case local[0] == '-' || local[0] == '.' || local[len(local)-1] == '.':
 		return errors.New("starts with - or . or ends with . before the @")
 	case strings.Contains(local, ".."):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/secret"
@@ -101,6 +102,10 @@ func (p *Provisioner) Standing(ctx context.Context, address account.Address) (ac
 	}
 	return domain, member, nil
 }
+
+// DeliverableAt returns when Dovecot knows every account at the latest: before that a look-up of an account that has
+// just joined may say that there is none.
+func (p *Provisioner) DeliverableAt() time.Time { return time.Unix(0, p.files.userdb.seen.Load()) }
 
 // Refresh makes the files say what the database says. It is called at the start of the daemon, which heals what a crash
 // left behind, and after accounts were listed; unchanged files are not written.

@@ -49,6 +49,8 @@ func domainState(t *testing.T, s *site.Site) (d domainView) {
 func TestCutoverWithMailToBothSidesLosesAndDoublesNothing(t *testing.T) {
 	s, world := startWithDNS(t)
 	owners := map[string]*testbed.Client{anna: login(t, s, anna, annaPass), bob: login(t, s, bob, s.People[bob])}
+	waitState(t, s, anna, "following") // before that Postfix could not deliver to them
+	waitState(t, s, bob, "following")
 	sent := map[string][]string{}
 	number := 0
 	send := func(direct bool) {

@@ -72,8 +72,9 @@ func TestPassWithoutChangesSendsNoChangingCommandAndDeletedStaysDeleted(t *testi
 	must(t, err)
 	uids, err := owner.Search("ALL")
 	must(t, err)
+	must(t, owner.Create("Kept"))
 	must(t, owner.Delete(uids[0], uids[3]))
-	must(t, owner.Move("Trash", uids[5]))
+	must(t, owner.Move("Kept", uids[5]))
 	passes(t, s, anna, 3)
 	status, err := owner.Examine("INBOX")
 	must(t, err)
@@ -109,7 +110,7 @@ func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	login(t, s, anna, annaPass)
 	inCopying := 0
 	for range kills {
-		time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
+		time.Sleep(time.Duration(random.IntN(1300)) * time.Millisecond)
 		var a site.Account
 		if err := s.JSON(&a, "account", "show", anna); err == nil && (a.State == "copying" || a.State == "joined") {
 			inCopying++
