@@ -23,7 +23,7 @@ func Check(s State) Broken {
 	if !s.claimsHold() {
 		return Claim
 	}
-	if s.Engine.Phase == finished && !s.settled() {
+	if s.Engine.Phase == finished && s.count(absent)+s.count(intended) > 0 {
 		return Open
 	}
 	return Sound
@@ -70,11 +70,7 @@ func (s *State) claimsHold() bool {
 		if row.Stage != confirmed {
 			continue
 		}
-		folder := s.Here[:]
-		if row.There {
-			folder = s.There[:]
-		}
-		if folder[row.UID-1].Letter != source[i] {
+		if s.place(row).Letter != source[i] {
 			return false
 		}
 		for _, other := range s.Ledger[:i] {

@@ -14,8 +14,8 @@ const (
 	messages  = 3
 	uids      = 7 // of the destination folder
 	uidsThere = 4 // of the second folder
-	window    = 2 // batches sent and not yet answered
-	sessions  = 3 // dead clients whose commands the server still holds
+	streams   = 2 // connections that append to the folder, each with one batch on its way
+	sessions  = 6 // dead clients whose commands the server still holds
 )
 
 // Letter is some bytes. 0 is none.
@@ -23,20 +23,21 @@ type Letter uint8
 
 // State is one moment. It holds no pointers: two equal values are the same moment.
 type State struct {
-	Ledger [messages]Row // survives every crash
-	Here   [uids]Slot    // the destination folder; UID 1 is Here[0]
-	There  [uidsThere]Slot
-	Line   Line            // the connection that the engine writes on
-	Ghosts [sessions]Queue // of sessions whose client is dead or cut off; sorted
-	Engine Engine          // lost in a crash
-	Left   Faults          // that may still happen
+	Ledger  [messages]Row // survives every crash
+	Here    [uids]Slot    // the destination folder; UID 1 is Here[0]
+	There   [uidsThere]Slot
+	Streams [streams]Stream // interchangeable, so sorted
+	Ghosts  [sessions]Batch // commands of sessions whose client is dead or cut off; sorted
+	Engine  Engine          // lost in a crash, like what is the engine's of Streams
+	Left    Faults          // that may still happen
 }
 
 // Row is what the ledger knows of one message.
 type Row struct {
 	Stage Stage
-	Bound UID  // of an intended row: it has no smaller UID
-	There bool // of a confirmed row: it was found in the second folder
+	Batch Batch // of an intended row: all of it is here or nothing
+	Bound UID   // of an intended row: it has no smaller UID
+	There bool  // of a confirmed row: it was found in the second folder
 	UID   UID
 }
 
@@ -69,13 +70,12 @@ const (
 	owner           // moved out of the other folder
 )
 
-// Queue is the complete APPEND commands that one session at the server has not executed yet.
-type Queue [window]Batch
-
-// Line is a connection in use: what the server has still to do, and the replies that the engine has not read yet.
-type Line struct {
-	Queue   Queue
-	Answers [window]Answer
+// Stream is one connection that carries batches, one at a time.
+type Stream struct {
+	Sent   Batch  // the server's: complete, not executed
+	Answer Answer // on its way back
+	Read   Answer // the engine's: not in the ledger yet
+	Dead   bool   // cut, and the engine doesn't know it
 }
 
 // Batch is a set of messages, stored in their order, all or none: bit i is message i.
@@ -90,12 +90,10 @@ type Answer struct {
 // Engine is what the process keeps in memory.
 type Engine struct {
 	Phase    Phase
-	Cut      bool           // the connection is dead and the engine doesn't know it yet
-	Ready    Batch          // intended in the ledger, last line end not sent
-	Answered [window]Answer // read from the connection, not in the ledger yet
-	UIDNext  UID            // of the destination folder as far as is known
-	Found    Listing        // of the destination folder, while settling
-	Searched Listing        // of the second folder
+	UIDNext  UID     // of the destination folder as far as is known; 0 before it was opened
+	Doubt    bool    // a batch was refused: to be settled when every answer is there
+	Found    Listing // of the destination folder, while settling
+	Searched Listing // of the second folder
 }
 
 // Listing is what one look at a folder has shown: bit u-1 is set when UID u was there.
@@ -104,16 +102,17 @@ type Listing struct {
 	Present uint8
 }
 
-// Phase is where the engine is.
+// Phase is where the engine is. A moment between two steps is left out where whatever may happen in it might as well
+// happen before: there is no phase before the ledger was read, and none between a look and a commit that rests on it.
+// For the same reason an intent and the last line end of its batch are one step: a crash between them is a crash after
+// both, with the server dropping the command.
 type Phase uint8
 
 const (
-	down      Phase = iota // no process
-	fencing                // something is in doubt
-	looking                // the fence is passed
+	opening   Phase = iota // nothing is in doubt: about to look at the folder and plan
+	fencing                // something is in doubt: about to look behind the fence
+	looking                // something is in doubt and every answer was read: no fence is needed
 	searching              // something vanished from the destination folder
-	settling               // all was looked at, nothing is in the ledger yet
-	opening                // nothing is in doubt: about to select the folder
 	copying
 	finished
 )
@@ -124,6 +123,7 @@ type Faults struct {
 	Cuts      uint8 // of the connection, with the requests or the replies lost or a ghost left behind
 	Refusals  uint8 // No to a batch
 	Deletions uint8 // by the owner, in either folder
-	Moves     uint8 // by the owner, either way
+	Moves     uint8 // by the owner, out of the destination folder
+	Returns   uint8 // by the owner, out of the second folder into the destination folder
 	Foreign   uint8 // deliveries of the same bytes by somebody else, to either folder
 }

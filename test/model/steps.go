@@ -1,7 +1,7 @@
 package model
 
 // Protocol is the set of the parts of the append protocol that are left out, or done in another way. The empty set is
-// what mailstork does.
+// the protocol as it shall be.
 type Protocol uint16
 
 const (
@@ -9,10 +9,13 @@ const (
 	NoFence                              // settle at once
 	NoVanishedCheck                      // what is not found never took effect
 	NoSearch                             // nothing is looked for in other folders: more is parked
+	NoRoomCheck                          // a batch for which too few UIDs are missing is not known to be new: more is parked
 	BoundAtOpening                       // the lower bound of every batch is the UIDNEXT of the opening
-	BoundGuessed                         // the lower bound counts on the batch before, which is not answered yet
-	BoundPerMessage                      // each message in doubt is looked for above its own bound, not above the lowest
-	TwinsTaken                           // a copy in another folder is taken, though it may be a settled one that was moved
+	BoundGuessed                         // the lower bound counts on other batches, which are not answered yet
+	EarlyFirst                           // of equal messages in doubt, the one with the lower bound takes a copy first
+	TwinsMoved                           // a copy in another folder is taken, though it may be a settled message that was moved
+	TwinsInRoom                          // of the room for a batch, copies that an equal message took are not counted
+	DeadIsAnswered                       // after a No, all is settled without a fence though another connection has died
 )
 
 // Full is the whole protocol.
@@ -24,21 +27,18 @@ func (p Protocol) has(part Protocol) bool { return p&part != 0 }
 type Verb uint8
 
 const (
-	starts Verb = iota
-	fences
-	looks
+	looks Verb = iota
 	searches
-	settles
 	opens
-	intends
 	sends
 	reads
 	confirms
+	doubts
 	notices
 	finishes
 	executes
 	executesGhost
-	endsGhost
+	dropsGhost
 	refuses
 	crashes
 	cuts
@@ -68,9 +68,13 @@ func (p Protocol) Steps(s State, visit visitor) {
 	if s.Engine.Phase == finished {
 		return
 	}
-	p.engineSteps(s, visit)
-	p.copyingSteps(s, visit)
-	p.serverSteps(s, visit)
-	p.faultSteps(s, visit)
-	ownerSteps(s, visit)
+	sorted := func(step Step, next State) {
+		next.sort()
+		visit(step, next)
+	}
+	p.engineSteps(s, sorted)
+	p.copyingSteps(s, sorted)
+	serverSteps(s, sorted)
+	p.faultSteps(s, sorted)
+	ownerSteps(s, sorted)
 }

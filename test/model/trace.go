@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,16 +10,15 @@ import (
 func (s *search) trace(at int32) []string {
 	var told []string
 	for ; s.parent[at] >= 0; at = s.parent[at] {
-		child := s.states[at]
+		child, line := s.states[at], ""
 		s.protocol.Steps(s.states[s.parent[at]], func(step Step, next State) {
 			if next == child {
-				told = append(told, step.String()+child.outcome(step))
+				line = step.String() + child.outcome(step)
 			}
 		})
+		told = append(told, line)
 	}
-	for i, j := 0, len(told)-1; i < j; i, j = i+1, j-1 {
-		told[i], told[j] = told[j], told[i]
-	}
+	slices.Reverse(told)
 	return told
 }
 
@@ -57,42 +57,39 @@ func folder(there bool) string {
 
 func (s Step) String() string {
 	switch s.Verb {
-	case starts:
-		return "the engine starts and reads the ledger"
-	case fences:
-		return "the engine goes on behind the fence"
 	case looks:
 		return "the engine looks at the destination folder"
 	case searches:
 		return "the engine looks at the second folder"
-	case settles:
-		return "the engine settles what was in doubt"
 	case opens:
 		return "the engine opens the destination folder to append"
-	case intends:
-		return fmt.Sprintf("the engine intends %v with UIDs from %d on", s.Batch, s.First)
 	case sends:
-		return fmt.Sprintf("the engine sends the last line end of %v", s.Batch)
+		return fmt.Sprintf("the engine intends %v with UIDs from %d on, and sends it", s.Batch, s.First)
 	case reads:
-		return fmt.Sprintf("the engine reads the answer to %v", s.Batch)
+		if s.First == 0 {
+			return fmt.Sprintf("the engine reads the No to %v", s.Batch)
+		}
+		return fmt.Sprintf("the engine reads the OK to %v", s.Batch)
 	case confirms:
 		return fmt.Sprintf("the engine confirms %v in the ledger", s.Batch)
+	case doubts:
+		return "the engine has read every answer and settles without a fence"
 	case notices:
-		return "the engine notices that the connection is dead"
+		return "the engine gives up a connection that is dead"
 	case finishes:
 		return "the engine has finished"
 	case executes:
 		return fmt.Sprintf("the server stores %v from UID %d on", s.Batch, s.First)
 	case executesGhost:
 		return fmt.Sprintf("the server stores %v from UID %d on, for a client that is gone", s.Batch, s.First)
-	case endsGhost:
+	case dropsGhost:
 		return fmt.Sprintf("the server drops what a client that is gone had sent: %v", s.Batch)
 	case refuses:
 		return fmt.Sprintf("the server refuses %v", s.Batch)
 	case crashes:
 		return "the engine crashes"
 	case cuts:
-		return "the connection is cut"
+		return fmt.Sprintf("the connection of %v is cut", s.Batch)
 	case deletes:
 		return fmt.Sprintf("the owner deletes UID %d (%v) of %s", s.UID, s.Letter, folder(s.There))
 	case moves:
@@ -103,9 +100,9 @@ func (s Step) String() string {
 	panic(fmt.Sprintf("model: no words for step %d", s.Verb))
 }
 
-// outcome tells what a decision was.
+// outcome tells what the ledger says after a step that decides.
 func (s State) outcome(step Step) string {
-	if step.Verb != settles {
+	if step.Verb != looks && step.Verb != searches && step.Verb != opens {
 		return ""
 	}
 	var told []string

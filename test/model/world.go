@@ -3,36 +3,32 @@ package model
 import "slices"
 
 // serverSteps: the server executes what it was sent, whether or not the client is still there.
-func (p Protocol) serverSteps(s State, visit visitor) {
-	if b := s.Line.Queue[0]; b != 0 {
-		next := s
-		pop(next.Line.Queue[:])
-		first := next.store(b)
-		push(next.Line.Answers[:], Answer{b, first})
-		visit(Step{Verb: executes, Batch: b, First: first}, next)
-		if s.Left.Refusals > 0 {
-			next := s
-			next.Left.Refusals--
-			pop(next.Line.Queue[:])
-			push(next.Line.Answers[:], Answer{Batch: b})
-			visit(Step{Verb: refuses, Batch: b}, next)
-		}
-	}
-	for i, ghost := range s.Ghosts {
-		b := ghost[0]
+func serverSteps(s State, visit visitor) {
+	for i, stream := range s.Streams {
+		b := stream.Sent
 		if b == 0 {
 			continue
 		}
 		next := s
-		pop(next.Ghosts[i][:])
 		first := next.store(b)
-		next.sortGhosts()
+		next.Streams[i] = Stream{Answer: Answer{b, first}}
+		visit(Step{Verb: executes, Batch: b, First: first}, next)
+		if s.Left.Refusals > 0 {
+			next := s
+			next.Left.Refusals--
+			next.Streams[i] = Stream{Answer: Answer{Batch: b}}
+			visit(Step{Verb: refuses, Batch: b}, next)
+		}
+	}
+	for i, b := range s.Ghosts {
+		if b == 0 {
+			break
+		}
+		next := s
+		next.Ghosts[i] = 0
+		visit(Step{Verb: dropsGhost, Batch: b}, next)
+		first := next.store(b)
 		visit(Step{Verb: executesGhost, Batch: b, First: first}, next)
-
-		next = s
-		next.Ghosts[i] = Queue{}
-		next.sortGhosts()
-		visit(Step{Verb: endsGhost, Batch: b}, next)
 	}
 }
 
@@ -47,35 +43,26 @@ func (s *State) store(b Batch) (first UID) {
 	return first
 }
 
-// faultSteps: crash and cut. What was sent and not executed is a ghost from now on: the server may execute all of it,
-// some of it or nothing.
+// faultSteps: crash and cut, at any moment at which they change anything.
 func (p Protocol) faultSteps(s State, visit visitor) {
-	if s.Engine.Phase != down && s.Left.Crashes > 0 {
+	if s.Left.Crashes > 0 {
 		next := s
 		next.Left.Crashes--
-		next.loseLine()
-		p.forget(&next)
+		p.giveUp(&next)
 		visit(Step{Verb: crashes}, next)
 	}
-	if s.Engine.Phase == copying && !s.Engine.Cut && s.Left.Cuts > 0 {
-		s.Left.Cuts--
-		s.loseLine()
-		s.Engine.Cut = true
-		visit(Step{Verb: cuts}, s)
+	if s.Left.Cuts == 0 {
+		return
 	}
-}
-
-func (s *State) loseLine() {
-	if s.Line.Queue != (Queue{}) {
-		push(s.Ghosts[:], s.Line.Queue)
-		s.sortGhosts()
+	for i, stream := range s.Streams {
+		if b := stream.Sent | stream.Answer.Batch; b != 0 {
+			next := s
+			next.Left.Cuts--
+			next.lose(i)
+			next.Streams[i].Dead = true
+			visit(Step{Verb: cuts, Batch: b}, next)
+		}
 	}
-	s.Line = Line{}
-}
-
-// sortGhosts puts sessions with nothing left to do, which are no ghosts, at the end.
-func (s *State) sortGhosts() {
-	slices.SortFunc(s.Ghosts[:], func(a, b Queue) int { return slices.Compare(b[:], a[:]) })
 }
 
 // ownerSteps is what owners, and those who write to them, do meanwhile.
@@ -93,8 +80,10 @@ func ownerSteps(s State, visit visitor) {
 				step.Verb = deletes
 				visit(step, next)
 			}
-			if next := s; s.Left.Moves > 0 {
-				next.Left.Moves--
+			next := s
+			left := [2]*uint8{&next.Left.Moves, &next.Left.Returns}[f]
+			if *left > 0 {
+				*left--
 				folders(&next)[f][i].Gone = true
 				step.Verb, step.First = moves, give(folders(&next)[1-f], Slot{Letter: slot.Letter, From: owner})
 				visit(step, next)
@@ -108,4 +97,24 @@ func ownerSteps(s State, visit visitor) {
 			visit(step, next)
 		}
 	}
+}
+
+// sort makes moments equal that differ only in the order of things without one.
+func (s *State) sort() {
+	slices.SortFunc(s.Ghosts[:], func(a, b Batch) int { return int(b) - int(a) })
+	if s.Streams[0].order() < s.Streams[1].order() {
+		s.Streams[0], s.Streams[1] = s.Streams[1], s.Streams[0]
+	}
+}
+
+// order is another number for every other stream: a message is in one batch only.
+func (s Stream) order() (n int) {
+	for _, part := range []int{int(s.Sent), int(s.Answer.Batch), int(s.Answer.First), int(s.Read.Batch), int(s.Read.First)} {
+		n = n<<4 | part
+	}
+	n <<= 1
+	if s.Dead {
+		n++
+	}
+	return n
 }

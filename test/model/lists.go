@@ -1,24 +1,18 @@
 package model
 
-// Queues and sets of fixed length: free places are zero and at the end.
+// Lists of fixed length: free places are zero and at the end.
 
-func push[T comparable](queue []T, v T) {
-	n := length(queue)
-	if n == len(queue) {
-		panic("model: a queue is too short for what can happen")
+func push[T comparable](list []T, v T) {
+	n := length(list)
+	if n == len(list) {
+		panic("model: a list is too short for what can happen")
 	}
-	queue[n] = v
+	list[n] = v
 }
 
-func pop[T any](queue []T) {
+func length[T comparable](list []T) (n int) {
 	var zero T
-	copy(queue, queue[1:])
-	queue[len(queue)-1] = zero
-}
-
-func length[T comparable](queue []T) (n int) {
-	var zero T
-	for n < len(queue) && queue[n] != zero {
+	for n < len(list) && list[n] != zero {
 		n++
 	}
 	return n
@@ -32,8 +26,8 @@ func give(folder []Slot, slot Slot) UID {
 	return UID(length(folder))
 }
 
-// list looks at a folder.
-func list(folder []Slot) Listing {
+// look lists a folder.
+func look(folder []Slot) Listing {
 	l := Listing{UIDNext: uidNext(folder)}
 	for i, slot := range folder {
 		if slot.Letter != 0 && !slot.Gone {
@@ -46,8 +40,6 @@ func list(folder []Slot) Listing {
 func (l Listing) has(u UID) bool { return l.Present>>(u-1)&1 == 1 }
 
 func (b Batch) has(message int) bool { return b>>message&1 == 1 }
-
-func (b Batch) with(message int) Batch { return b | 1<<message }
 
 func (b Batch) count() (n UID) {
 	for i := range messages {
