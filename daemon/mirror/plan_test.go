@@ -115,8 +115,6 @@ type rows = []ledger.Message
 type views = []FolderView
 type places = map[string]*DestinationView
 
-func renumbered(m SourceMessage, uid uint32) SourceMessage { m.UID = uid; return m }
-
 // elsewhere puts a row under the UIDVALIDITY that the source had before.
 func elsewhere(m *ledger.Message) { m.UIDValidity = sourceValidity - 1 }
 

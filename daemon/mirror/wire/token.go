@@ -328,15 +328,6 @@ func (d *decoder) skipLine() error {
 	return nil
 }
 
-// number reads digits; anything else is odd.
-func (d *decoder) number() (uint64, error) {
-	tok, err := d.atom("()[]:,")
-	if err != nil {
-		return 0, err
-	}
-	return parseNumber(tok)
-}
-
 func parseNumber(tok []byte) (n uint64, err error) {
 	if len(tok) == 0 || len(tok) > 19 {
 		return 0, odd("a number is missing or too long")
