@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	deep   = flag.Bool("deep", false, "search the large combinations too: a minute, 3 GB")
+	deep   = flag.Bool("deep", false, "search the large combinations too: a minute, 2 GB")
 	update = flag.Bool("update", false, "write the figures into README.md (with -deep)")
 )
 
