@@ -28,7 +28,7 @@ func (d *Daemon) runPass(ctx context.Context, lease schedule.Lease, a account.Ac
 	ctx, end := d.progress.begin(ctx, a.Address)
 	defer end()
 	began := time.Now()
-	detail, err := d.pass(ctx, lease, a, began)
+	detail, err := d.pass(ctx, lease, &a, began)
 	if ctx.Err() != nil {
 		return d.interrupted(context.Cause(ctx), a)
 	}
@@ -78,12 +78,12 @@ func (d *Daemon) stick(ctx context.Context, a account.Account, reason, hint stri
 }
 
 // pass copies and follows, moves the account's state, and finishes it when its domain is closing.
-func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a account.Account, began time.Time) (detail string, err error) {
-	options, err := d.mirrorOptions(ctx, lease, a)
+func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Account, began time.Time) (detail string, err error) {
+	options, err := d.mirrorOptions(ctx, lease, *a)
 	if err != nil {
 		return "", err
 	}
-	if a, err = d.begin(ctx, a, options); err != nil {
+	if err = d.begin(ctx, a, options); err != nil {
 		return "", err
 	}
 	result, err := mirror.Pass(ctx, options)
@@ -94,28 +94,30 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a account.Accou
 		return summary(result), err
 	}
 	if a.State == account.Closing {
-		return summary(result), d.finishAccount(ctx, a, options)
+		return summary(result), d.finishAccount(ctx, *a, options)
 	}
 	return summary(result), nil
 }
 
 // begin moves an account to copying before its first pass. A credential that was imported is proven first (A1).
-func (d *Daemon) begin(ctx context.Context, a account.Account, options mirror.Options) (account.Account, error) {
+func (d *Daemon) begin(ctx context.Context, a *account.Account, options mirror.Options) error {
 	if a.State == account.Listed {
 		if err := mirror.Prove(ctx, options); err != nil {
-			return a, err
+			return err
 		}
-		if err := d.move(ctx, &a, account.Joined); err != nil {
-			return a, err
-		}
-	}
-	if a.State == account.Joined {
-		waitUntil(ctx, d.provisioner.DeliverableAt()) // else Dovecot would say that there is no such user
-		if err := d.move(ctx, &a, account.Copying); err != nil {
-			return a, err
+		if err := d.move(ctx, a, account.Joined); err != nil {
+			return err
 		}
 	}
-	return a, nil
+	if a.State != account.Joined {
+		return nil
+	}
+	// Else Dovecot would say that there is no such user.
+	if err := d.provisioner.Refresh(ctx); err != nil {
+		return err
+	}
+	waitUntil(ctx, d.provisioner.DeliverableAt())
+	return d.move(ctx, a, account.Copying)
 }
 
 func (d *Daemon) move(ctx context.Context, a *account.Account, to account.State) error {
@@ -128,13 +130,13 @@ func (d *Daemon) move(ctx context.Context, a *account.Account, to account.State)
 }
 
 // complete notes a pass that reached its end. A folder that could not be finished keeps the account in copying.
-func (d *Daemon) complete(ctx context.Context, a account.Account, result mirror.Result, began time.Time) error {
+func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror.Result, began time.Time) error {
 	if problems := result.Problems(); len(problems) > 0 {
 		reason := fmt.Sprintf("folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)
 		if more := len(problems) - 1; more > 0 {
 			reason += fmt.Sprintf(" (and %d more folders)", more)
 		}
-		d.stick(ctx, a, reason, "mailstork account show "+string(a.Address))
+		d.stick(ctx, *a, reason, "mailstork account show "+string(a.Address))
 		return errors.New(reason)
 	}
 	err := d.store.Write(ctx, func(tx *sql.Tx) error {
@@ -145,10 +147,10 @@ func (d *Daemon) complete(ctx context.Context, a account.Account, result mirror.
 		return err
 	}
 	if a.Stuck != "" {
-		d.stick(ctx, a, "", "")
+		d.stick(ctx, *a, "", "")
 	}
 	if a.State == account.Copying {
-		return d.move(ctx, &a, account.Following)
+		return d.move(ctx, a, account.Following)
 	}
 	return nil
 }
@@ -184,7 +186,8 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 	}
 	return mirror.Options{
 		Account: a, Lease: ledger.Lease{Owner: lease.Owner, Epoch: lease.Epoch}, Ledger: d.ledger,
-		Source:      source.Options{Server: domain.Source, User: a.SourceUser, Password: password, IdleTimeout: d.config.Source.IdleTimeout.Duration()},
+		Source: source.Options{Server: domain.Source, User: a.SourceUser, Password: password, IdleTimeout: d.config.Source.IdleTimeout.Duration(),
+			PublicOnly: !d.config.Source.AllowPrivateAddresses},
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
 		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},

@@ -76,12 +76,11 @@ func (d *Daemon) watchDomain(ctx context.Context, domain account.Domain) (time.D
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	before := memory.Waiting
 	memory, decision := cutover.Decide(time.Now(), memory, observation, d.cutoverPolicy())
 	if err := d.follow(ctx, domain, accounts, memory, decision); err != nil {
 		return decision.LookAgainIn, err
 	}
-	if decision.Changed() || memory.Waiting != before && d.logger.Enabled(ctx, -4) {
+	if decision.Changed() && decision.To != account.Closed { // that one is told when it is carried out
 		d.events.Record(ctx, eventlog.Event{Name: "cutover", Domain: domain.Name, State: string(decision.To), Detail: decision.Reason})
 	}
 	return decision.LookAgainIn, nil

@@ -64,7 +64,7 @@ func (d *DNS) Point(mx string, servers ...int) error {
 
 // Config is the group dns of a daemon that lives in this world.
 func (d *DNS) Config() map[string]any {
-	return map[string]any{"parents": []string{d.parent.Address}, "port": d.parent.Port, "public_resolvers": []string{d.Resolver.Address}, "timeout_seconds": 1}
+	return map[string]any{"parents": []string{d.parent.Address}, "port": d.parent.Port, "resolvers": []string{d.Resolver.Address}, "public_resolvers": []string{d.Resolver.Address}, "timeout_seconds": 1}
 }
 
 func (d *DNS) zone(mx string) string {
