@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,41 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	t.Logf("%d cuts, %d passes", faults, passes)
 	if faults < 25 {
 		t.Errorf("only %d cuts happened", faults)
+	}
+}
+
+// TestSourceCutsLoseNothingAndDoubleNothing does the same on the other side: at every command, and in bodies.
+func TestSourceCutsLoseNothingAndDoubleNothing(t *testing.T) {
+	l := newLab(t, labOptions{})
+	var all []int
+	for n := range 130 {
+		all = append(all, n+1)
+	}
+	l.put("INBOX", all...)
+	l.put("Work", 1, 1, 2)
+	want := l.content(l.there)
+	p := newProxy(t, l.source.IMAPAddress)
+	l.options.Source.Server = endpoint(t, p.address())
+	l.options.Pairs = 1
+	l.pass()
+	commands := p.commands.Load()
+	for _, at := range []cutAt{beforeRequest, replyLost, midReply} {
+		count, step := commands-1, int64(1) // nobody waits for the answer to the last, LOGOUT
+		if at == midReply {
+			count, step = 133, 31
+		}
+		for n := int64(1); n <= count; n += step {
+			l.wipe()
+			p.arm(at, n)
+			l.untilDone()
+			if !p.fired.Load() {
+				t.Errorf("no cut happened %s %d", at, n)
+			}
+			if diff := cmp.Diff(want, l.content(l.here)); diff != "" {
+				t.Fatalf("after a cut %s %d source and destination differ (-source +destination):\n%s", at, n, diff)
+			}
+			l.wantRows(map[string]int{"copied": 133})
+		}
 	}
 }
 
@@ -244,29 +280,34 @@ func TestLostLeaseStopsThePassBeforeItSends(t *testing.T) {
 }
 
 func TestFullAccountStopsCleanlyAndResumes(t *testing.T) {
-	l := newLab(t, labOptions{})
-	var all []int
-	for n := range 60 {
-		all = append(all, n+1)
+	for name, octets := range map[string]int{"a batch of small messages": 3 << 10, "a message that asks before its body is sent": 2 << 20} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, labOptions{})
+			line := strings.Repeat("x", 62)
+			for n := range 60 {
+				size := octets
+				if octets > 1<<20 && n > 0 {
+					size = 0
+				}
+				_, err := l.there.Append("INBOX", nil, sent, letterN(n+1, slices.Repeat([]string{line}, size/64)...))
+				l.do(err)
+			}
+			l.put("Work", 100)
+			l.quota("100")
+			_, err := mirror.Pass(l.ctx(), l.options)
+			var known *mirror.Error
+			if !errors.As(err, &known) || known.Next != mirror.OperatorMustAct || known.Reach != mirror.ReachAccount ||
+				!strings.Contains(known.Answer, "OVERQUOTA") || known.Hint == "" {
+				t.Fatalf("got %#v, want a full account, the server's answer and a hint", err)
+			}
+			if found := l.rows()["intended"]; found > 0 {
+				t.Errorf("%d messages are left in doubt by an answer", found)
+			}
+			l.quota("102400")
+			l.untilDone()
+			l.wantSame()
+		})
 	}
-	l.put("INBOX", all...)
-	l.put("Work", 100)
-	big := strings.Repeat("x", 70)
-	_, err := l.there.Append("INBOX", nil, sent, letterN(99, strings.Split(strings.Repeat(big+" ", 20_000), " ")...))
-	l.do(err)
-	l.quota("100")
-	_, err = mirror.Pass(l.ctx(), l.options)
-	var known *mirror.Error
-	if !errors.As(err, &known) || known.Next != mirror.OperatorMustAct || known.Reach != mirror.ReachAccount ||
-		!strings.Contains(known.Answer, "OVERQUOTA") || known.Hint == "" {
-		t.Fatalf("got %#v, want a full account, the server's answer and a hint", err)
-	}
-	if found := l.rows()["intended"]; found > 0 {
-		t.Errorf("%d messages are left in doubt by an answer", found)
-	}
-	l.quota("102400")
-	l.untilDone()
-	l.wantSame()
 }
 
 // quota limits the account here, and returns when Dovecot knows it.
@@ -327,4 +368,72 @@ func (l *lab) emptyMessage() {
 	if status.Messages == 0 {
 		l.t.Fatal("the source has no messages")
 	}
+}
+
+func TestRefusedBatchCostsOnlyTheMessageThatIsRefused(t *testing.T) { // L6
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2, 3, 4)
+	l.flag(l.there, "INBOX", 2, "+", "poison", `\Seen`)
+	p := newProxy(t, l.dest.IMAPAddress)
+	p.refuse = func(command string) string {
+		if strings.HasPrefix(command, "APPEND") && strings.Contains(command, "poison") {
+			return "NO [CANNOT] This keyword is not liked here"
+		}
+		return ""
+	}
+	l.options.Destination = l.to(p.address())
+	l.pass()
+	l.wantNumbers("INBOX", 1, 2, 3, 4)
+	l.wantRows(map[string]int{"copied": 4})
+	if got := l.flagsOf(l.here, "INBOX", 2); got != `\Seen` {
+		t.Errorf("the message has %q here, want the flags that can be kept", got)
+	}
+	exceptions, err := l.ledger.Exceptions(l.ctx(), l.account.ID)
+	if err != nil || len(exceptions) != 1 || exceptions[0].Reason != "not kept here: its keywords" {
+		t.Errorf("exceptions: %+v %v, want the message with what was not kept", exceptions, err)
+	}
+	if left, err := filepath.Glob(l.options.KeepDir + "/*"); err != nil || len(left) > 0 {
+		t.Errorf("%q is left of the tries", left)
+	}
+}
+
+func TestMessageThatIsRefusedForNowIsTriedByTheNextPass(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2)
+	l.put("Work", 3)
+	p := newProxy(t, l.dest.IMAPAddress)
+	p.refuse = func(command string) string {
+		if strings.HasPrefix(command, "APPEND INBOX") || strings.HasPrefix(command, `APPEND "INBOX"`) {
+			return "NO [SERVERBUG] Internal error occurred"
+		}
+		return ""
+	}
+	l.options.Destination = l.to(p.address())
+	result, err := mirror.Pass(l.ctx(), l.options)
+	l.do(err)
+	if problems := result.Problems(); len(problems) != 1 || problems[0].Name != "INBOX" || result.Total.Fates[ledger.Refused] > 0 {
+		t.Errorf("problems %+v, fates %v, want INBOX left for later and nothing refused for good", problems, result.Total.Fates)
+	}
+	l.wantNumbers("Work", 3)
+	l.options.Destination = l.to(l.dest.IMAPAddress)
+	l.pass()
+	l.wantSame()
+}
+
+func TestMissingAppendUIDIsSettledByDigest(t *testing.T) { // L2
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 1, 2)
+	p := newProxy(t, l.dest.IMAPAddress)
+	p.rewrite = func(reply string) string {
+		if before, rest, found := strings.Cut(reply, "[APPENDUID "); found {
+			_, after, _ := strings.Cut(rest, "] ")
+			return before + after
+		}
+		return reply
+	}
+	l.options.Destination = l.to(p.address())
+	l.pass()
+	l.pass()
+	l.wantSame()
+	l.wantRows(map[string]int{"copied": 3})
 }

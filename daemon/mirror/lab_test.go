@@ -52,10 +52,14 @@ type lab struct {
 type labOptions struct {
 	source testbed.SourceOptions
 	dest   testbed.DestinationOptions
+	alone  bool // for a test that measures
 }
 
-func newLab(t testing.TB, o labOptions) *lab {
+func newLab(t *testing.T, o labOptions) *lab {
 	t.Helper()
+	if !o.alone {
+		t.Parallel() // every lab has its own servers, and most of the time somebody waits for a disk
+	}
 	testbed.Need(t, "dovecot", "doveadm")
 	servers := testbed.NewForTest(t)
 	l := &lab{t: t, deliveries: &deliveries{}}
@@ -375,4 +379,10 @@ func (d *deliveries) add(id int64, content []byte) {
 func chownLike(path string, folder os.FileInfo) error {
 	owner := folder.Sys().(*syscall.Stat_t)
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// tamper changes the ledger behind its back.
+func (l *lab) tamper(statement string) {
+	l.t.Helper()
+	l.do(l.store.Write(l.ctx(), func(tx *sql.Tx) error { _, err := tx.Exec(statement); return err }))
 }

@@ -245,19 +245,16 @@ func (r *round) problem(folderID int64, format string, values ...any) {
 // folderError decides how far an error at a source folder reaches: a refusal stays with the folder, a broken
 // connection is tried again without it.
 func (r *round) folderError(ctx context.Context, pr *pair, f *ledger.Folder, err error) error {
-	if err == nil || ctx.Err() != nil {
+	var where *sideError
+	if !errors.As(err, &where) || where.side != atSource || pr.source == nil || ctx.Err() != nil {
 		return err
 	}
-	if pr.source != nil && pr.source.Err() == nil && wire.Refused(err) != nil {
+	if pr.source.Err() != nil {
+		return onSource(&folderBreak{f.SourceName, err})
+	}
+	if wire.Refused(err) != nil {
 		r.problem(f.ID, "the source refuses it: %v", err)
 		return nil
-	}
-	var where *sideError
-	if errors.As(err, &where) && (where.side == atDestination || pr.source == nil) {
-		return err
-	}
-	if pr.source != nil && pr.source.Err() != nil {
-		return onSource(&folderBreak{f.SourceName, err})
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +22,7 @@ const (
 	afterRequest  cutAt = "after the request"  // the server executes it while we are gone: a ghost
 	replyLost     cutAt = "before the reply"   // the server has executed it
 	midLiteral    cutAt = "in the middle of a literal"
+	midReply      cutAt = "in the middle of a literal of a reply"
 )
 
 // proxy stands between the mirror and the destination and cuts one connection at one command, once.
@@ -37,6 +39,9 @@ type proxy struct {
 	fired    atomic.Bool
 	wanted   func(command string) bool // counts only these; nil: all
 	onCut    func()
+
+	refuse  func(command string) string // the answer to a command that the server shall not see; "" lets it pass
+	rewrite func(reply string) string   // changes a line of the server
 }
 
 func newProxy(t testing.TB, server string) *proxy {
@@ -126,6 +131,12 @@ func (s *session) requests() {
 		if s.due(replyLost, count) {
 			s.lost.Store(tag)
 		}
+		if s.refuse != nil {
+			if !s.hold(in, line, tag) {
+				return
+			}
+			continue
+		}
 		if !s.forward(in, line) {
 			return
 		}
@@ -161,6 +172,33 @@ func (s *session) forward(in *bufio.Reader, line string) bool {
 	}
 }
 
+// hold reads a whole command before it decides whether the server sees it.
+func (s *session) hold(in *bufio.Reader, line, tag string) bool {
+	var whole, text bytes.Buffer
+	for {
+		whole.WriteString(line)
+		text.WriteString(line)
+		size, literal := literalSize(line)
+		if !literal {
+			break
+		}
+		if _, err := io.CopyN(&whole, in, size); err != nil {
+			return false
+		}
+		var err error
+		if line, err = in.ReadString('\n'); err != nil {
+			return false
+		}
+	}
+	var err error
+	if no := s.refuse(strings.TrimPrefix(text.String(), tag+" ")); no != "" {
+		_, err = fmt.Fprintf(s.client, "%s %s\r\n", tag, no)
+	} else {
+		_, err = whole.WriteTo(s.upstream)
+	}
+	return err == nil
+}
+
 func literalSize(line string) (int64, bool) {
 	line = strings.TrimRight(line, "\r\n")
 	open := strings.LastIndexByte(line, '{')
@@ -184,13 +222,20 @@ func (s *session) replies() {
 			s.fire()
 			return
 		}
+		if s.rewrite != nil {
+			line = s.rewrite(line)
+		}
 		if _, err := io.WriteString(s.client, line); err != nil {
 			return
 		}
-		if size, literal := literalSize(line); literal {
-			if _, err := io.CopyN(s.client, in, size); err != nil {
-				return
-			}
+		size, literal := literalSize(line)
+		if literal && s.at == midReply && s.due(midReply, s.literals.Add(1)) {
+			_, _ = io.CopyN(s.client, in, size/2)
+			s.fire()
+			return
+		}
+		if _, err := io.CopyN(s.client, in, size); err != nil {
+			return
 		}
 	}
 }

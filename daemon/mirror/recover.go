@@ -75,7 +75,6 @@ func (s *settlement) judgeAll(ctx context.Context, rows []ledger.Message) error 
 func (s *settlement) look(ctx context.Context, name string, rows []ledger.Message) (doubt, error) {
 	d := doubt{Name: name, Rows: rows, Unclaimed: map[uint32]digest{}}
 	if !s.exists(name) {
-		d.Missing = true
 		return d, nil
 	}
 	lowest := rows[0].Intent.UIDNext

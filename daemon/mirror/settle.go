@@ -12,8 +12,7 @@ import (
 type doubt struct {
 	Name        string
 	Rows        []ledger.Message // intended
-	Missing     bool             // the folder is not there any more
-	UIDValidity uint32
+	UIDValidity uint32           // 0: the folder is not there any more
 	UIDNext     uint32
 	UIDs        []uint32          // present, ascending, from the smallest intent's UIDNEXT on
 	Known       []uint32          // for which rows of the ledger stand, present or not, ascending
@@ -46,7 +45,7 @@ func judge(d doubt) verdict {
 		gaps := missing(batch[0].Intent.UIDNext)
 		whole := len(batch) == d.sizeOf(batch[0].Intent.Batch)
 		switch {
-		case d.Missing || d.UIDValidity != batch[0].Place.UIDValidity:
+		case d.UIDValidity != batch[0].Place.UIDValidity:
 			v.Unclear = append(v.Unclear, batch...)
 		case gaps == 0, whole && gaps < len(batch):
 			v.Never = append(v.Never, batch...)

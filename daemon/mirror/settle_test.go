@@ -44,15 +44,17 @@ func TestJudge(t *testing.T) {
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 12, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}, Unclear: []uint32{2}}},
 		{"a batch of three has no room where one message has gone, so it never landed",
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 3, "a", 10)}, UIDNext: 11}, told{Never: []uint32{1, 2, 3}}},
+		{"a batch that has no room, and of which an equal message is here, is unclear (L3)",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 3, "a", 10)}, UIDNext: 12, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}, Unclear: []uint32{2, 3}}},
 		{"a batch of which all messages have gone is unclear (L3)",
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 12}, told{Unclear: []uint32{1, 2}}},
 		{"a folder that is not there any more leaves everything unclear (L3)",
-			doubt{Missing: true, Rows: rows{intended(1, 1, "a", 10)}}, told{Unclear: []uint32{1}}},
+			doubt{Name: "gone", Rows: rows{intended(1, 1, "a", 10)}}, told{Unclear: []uint32{1}}},
 		{"a folder that was renumbered shows what landed, and leaves the rest unclear (L3)",
 			doubt{UIDValidity: 5, Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 2, UIDs: uids(1, 1), Unclaimed: map[uint32]digest{1: digestOf(2)}}, told{Landed: []uint32{1}, Unclear: []uint32{1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.doubt.UIDValidity == 0 && !c.doubt.Missing {
+			if c.doubt.UIDValidity == 0 && c.doubt.Name != "gone" {
 				c.doubt.UIDValidity = hereValidity
 			}
 			v := judge(c.doubt)
