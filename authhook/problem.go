@@ -48,17 +48,15 @@ func (e *SourceProblem) Error() string {
 
 func (e *SourceProblem) Unwrap() error { return e.Err }
 
-// errPrivateAddress is returned instead of connecting to an address inside our own network.
-var errPrivateAddress = errors.New("the address is loopback or private; source.allow_private_addresses would permit it")
-
 // whyNoConnection puts a failed connection into one sentence.
 func whyNoConnection(src account.Source, err error) *SourceProblem {
 	problem := &SourceProblem{Err: err, Hint: fmt.Sprintf("nc -vz %s %d", src.Host, src.Port)}
 	var dns *net.DNSError
 	var network net.Error
+	var private *account.PrivateAddressError
 	switch {
-	case errors.Is(err, errPrivateAddress):
-		problem.What, problem.Err, problem.Hint = fmt.Sprintf("the source %s is not connected to", src.HostPort()), errPrivateAddress, ""
+	case errors.As(err, &private):
+		problem.What, problem.Err, problem.Hint = fmt.Sprintf("the source %s is not connected to", src.HostPort()), private, ""
 	case errors.As(err, &dns) && dns.IsNotFound:
 		problem.What, problem.Hint = fmt.Sprintf("the source's name %s is not in DNS", src.Host), "dig "+src.Host
 	case errors.Is(err, syscall.ECONNREFUSED):

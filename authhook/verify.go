@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"mailstork/daemon/account"
@@ -63,8 +61,7 @@ func usable(octets []byte) bool { return len(octets) > 0 && !bytes.ContainsAny(o
 func (v IMAPVerifier) connect(ctx context.Context, src account.Source) (*limitedConn, error) {
 	dialer := net.Dialer{Timeout: orDefault(v.ConnectTimeout)}
 	if !v.AllowPrivateAddresses {
-		// Checked on the address that is really dialed, so that a second DNS answer can't change it.
-		dialer.Control = func(_, address string, _ syscall.RawConn) error { return refusePrivate(address) }
+		dialer.Control = account.RefusePrivate
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", src.HostPort())
 	if err != nil {
@@ -78,20 +75,6 @@ func orDefault(d time.Duration) time.Duration {
 		return defaultTimeout
 	}
 	return d
-}
-
-var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
-
-func refusePrivate(address string) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	ip := ap.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedAddresses.Contains(ip) {
-		return errPrivateAddress
-	}
-	return nil
 }
 
 // secure greets and, when asked for, starts TLS. Nothing that was said in clear text is believed afterwards.

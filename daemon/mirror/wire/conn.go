@@ -41,6 +41,9 @@ type Options struct {
 	Trace        Trace
 	// ReadOnly refuses to send any command that could change something (L5).
 	ReadOnly bool
+	// PublicOnly refuses to connect inside our own network: Dial returns an
+	// *account.PrivateAddressError.
+	PublicOnly bool
 }
 
 // Conn is one IMAP connection.
@@ -82,6 +85,9 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	d := net.Dialer{Timeout: 30 * time.Second}
 	if o.LocalAddress.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(o.LocalAddress, 0))
+	}
+	if o.PublicOnly {
+		d.Control = account.RefusePrivate
 	}
 	nc, err := d.DialContext(ctx, "tcp", o.Address)
 	if err != nil {
