@@ -29,7 +29,8 @@ type Endpoint struct {
 	Password secret.Secret
 }
 
-func (e Endpoint) String() string { return e.User + " at " + e.Server.HostPort() }
+// String names the account, not the road to it: a tunnel may have another port every day.
+func (e Endpoint) String() string { return e.User + " at " + e.Server.Host }
 
 // CopyJob is one account copied to another one without a daemon.
 type CopyJob struct {
