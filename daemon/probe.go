@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -11,9 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	"mailstork/daemon/mirror"
 	"mailstork/daemon/mirror/destination"
 	"mailstork/daemon/mirror/wire"
 )
@@ -28,52 +32,38 @@ const sessionNetwork = "127.77.0.1/32"
 func (d *Daemon) probeSource(ctx context.Context, source account.Source) error {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Source.ConnectTimeout.Duration())
 	defer cancel()
-	if !d.config.Source.AllowPrivateAddresses {
-		if err := refusePrivate(ctx, source.Host); err != nil {
-			return err
-		}
-	}
 	conn, err := wire.Dial(ctx, wire.Options{Address: source.HostPort(), TLS: source.TLS, CAFile: source.CAFile, ServerName: source.ServerName,
-		IdleTimeout: d.config.Source.ConnectTimeout.Duration(), ReadOnly: true})
+		IdleTimeout: d.config.Source.ConnectTimeout.Duration(), ReadOnly: true, PublicOnly: !d.config.Source.AllowPrivateAddresses})
 	if err != nil {
 		return sourceTrouble(source, err)
 	}
 	return conn.Close()
 }
 
-func refusePrivate(ctx context.Context, host string) error {
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return &control.Error{Kind: control.KindInvalid, Sentence: fmt.Sprintf("the source host %s is not known to DNS", host), Raw: err.Error(),
-			Hint: "mailstork domain add --help"}
-	}
-	for _, address := range addresses {
-		address = address.Unmap()
-		if address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast() || address.IsUnspecified() || address.IsMulticast() {
-			return &control.Error{Kind: control.KindInvalid, Sentence: fmt.Sprintf("the source host %s is at the private address %s", host, address),
-				Hint: "set source.allow_private_addresses: true in the configuration, if that is what you want"}
-		}
-	}
-	return nil
-}
-
-// sourceTrouble says in one sentence why a source can't be used, with its raw answer and the next command.
+// sourceTrouble says in one sentence why a source can't be used, with its raw answer and the next command. What a flag
+// of the command would cure, the hint says.
 func sourceTrouble(source account.Source, err error) error {
-	trouble := &control.Error{Kind: control.KindInvalid, Raw: err.Error()}
-	var tlsError *wire.TLSError
-	var dns *net.DNSError
+	known := mirror.ExplainSource(source, err)
+	trouble := forCommand(known, control.KindInvalid)
+	var host x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var network net.Error
 	switch {
-	case errors.As(err, &tlsError):
-		trouble.Sentence = fmt.Sprintf("the source %s has no certificate that can be trusted for the name %s", source.HostPort(), source.CertificateName())
-		trouble.Hint = fmt.Sprintf("openssl s_client -connect %s   # then --ca-file or --server-name", source.HostPort())
-	case errors.As(err, &dns):
-		trouble.Sentence = fmt.Sprintf("the source host %s is not known to DNS", source.Host)
-		trouble.Hint = "host " + source.Host
-	default:
-		trouble.Sentence = fmt.Sprintf("the source %s can't be reached", source.HostPort())
-		trouble.Hint = fmt.Sprintf("nc -v %s %d", source.Host, source.Port)
+	case errors.As(err, &host):
+		trouble.Hint += "   # if this is the right server: --server-name NAME"
+	case errors.As(err, &unknown):
+		trouble.Hint += "   # if this is the right server: --ca-file FILE"
+	case errors.As(err, &network) && network.Timeout() && source.TLS != account.TLSImplicit:
+		trouble.Hint += "   # if it expects TLS at once: write imaps:// instead of imap://"
 	}
 	return trouble
+}
+
+// forCommand gives an error the form in which commands tell it: a clause, without capital and full stop.
+func forCommand(known *mirror.Error, kind control.Kind) *control.Error {
+	first, size := utf8.DecodeRuneInString(known.Sentence)
+	sentence := string(unicode.ToLower(first)) + strings.TrimSuffix(known.Sentence[size:], ".")
+	return &control.Error{Kind: kind, Sentence: sentence, Raw: known.Answer, Hint: known.Hint}
 }
 
 // fence says how to wait until Dovecot has no session of ours left for an account.

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -41,17 +40,16 @@ type Error struct {
 	Next     Next
 	Reach    Reach
 	Sentence string
-	Answer   string // what the server said, as it came; empty when none did
+	Answer   string // what the server said, word for word; when it said nothing, what this machine said
 	Hint     string // the next command to try
 	Err      error
 }
 
 func (e *Error) Error() string {
-	text := e.Sentence
-	if e.Answer != "" {
-		text += fmt.Sprintf(" (the server said: %s)", e.Answer)
+	if e.Answer == "" {
+		return e.Sentence
 	}
-	return text
+	return e.Sentence + " Answer: " + e.Answer
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -97,7 +95,7 @@ func (o Options) explain(err error) error {
 	var where *sideError
 	errors.As(err, &where)
 	switch {
-	case diskFull(err):
+	case DiskFull(err):
 		e.Next, e.Reach, e.Hint = OperatorMustAct, ReachDestination, "df -h"
 		e.Sentence = "A disk of this server is full; nothing is lost, the pass goes on when there is room."
 	case where != nil && where.side == atSource:
@@ -105,36 +103,31 @@ func (o Options) explain(err error) error {
 	case where != nil && where.side == atDestination:
 		o.explainDestination(e, err)
 	default:
-		e.Sentence = fmt.Sprintf("The pass of %s stopped: %v.", o.Account.Address, err)
+		e.Sentence = fmt.Sprintf("The pass of %s stopped.", o.Account.Address)
 	}
 	return e
 }
 
 func (o Options) explainSource(e *Error, err error) {
-	host := o.Source.Server.HostPort()
+	server := o.Source.Server
 	e.Reach = ReachSource
 	var login *wire.LoginError
-	var tls *wire.TLSError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &login) && login.Refused:
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
-		e.Sentence = fmt.Sprintf("The source %s refuses the password of %s.", host, login.User)
-		e.Hint = "mailstork account import"
+		e.Sentence = fmt.Sprintf("The source %s refuses the password of %s.", server.HostPort(), login.User)
+		e.Hint = "mailstork account import FILE   # with the password that the source accepts"
 	case errors.As(err, &login):
-		e.Sentence = fmt.Sprintf("The source %s lets nobody in for now.", host)
-	case errors.As(err, &tls) && certificateInvalid(tls):
-		e.Next = OperatorMustAct
-		e.Sentence = fmt.Sprintf("The certificate of the source %s is not valid: %v.", host, tls.Err)
-		e.Hint = fmt.Sprintf("openssl s_client -connect %s -servername %s </dev/null", host, o.Source.Server.CertificateName())
-	case errors.As(err, &tls):
-		e.Sentence = fmt.Sprintf("No protected connection to the source %s could be made: %v.", host, tls.Err)
-	case errors.As(err, &dns) && dns.IsNotFound:
-		e.Next = OperatorMustAct
-		e.Sentence = fmt.Sprintf("There is no host named %s.", o.Source.Server.Host)
-		e.Hint = "mailstork domain show " + o.Account.Domain
+		e.Sentence = fmt.Sprintf("The source %s lets nobody in for now.", server.HostPort())
 	default:
-		e.Sentence = fmt.Sprintf("The source %s is down or cuts the connection: %v.", host, err)
+		known := ExplainSource(server, err)
+		e.Next, e.Sentence, e.Answer = known.Next, known.Sentence, known.Answer
+		if e.Next == RetryLater {
+			e.Hint = fmt.Sprintf("%s   # tried again by itself; at once: %s", known.Hint, e.Hint)
+		} else if e.Hint = known.Hint; errors.As(err, &dns) {
+			e.Hint = "mailstork domain show " + o.Account.Domain
+		}
 	}
 }
 
@@ -144,37 +137,52 @@ func (o Options) explainDestination(e *Error, err error) {
 	var login *wire.LoginError
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == destination.RefusedQuota || statusCode(err) == "OVERQUOTA":
+		o.explainFull(e)
+	case errors.As(err, &login) && login.Refused && o.Destination.MasterUser == "":
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
-		e.Sentence = fmt.Sprintf("The account %s is full here; nothing is lost, the pass goes on when its quota is larger.", o.Account.Address)
-		e.Hint = "doveadm quota get -u " + string(o.Account.Address)
+		e.Sentence = fmt.Sprintf("The destination %s refuses the password of %s.", o.Destination.Address, login.User)
 	case errors.As(err, &login) && login.Refused:
 		e.Next = OperatorMustAct
 		e.Sentence = fmt.Sprintf("This server's Dovecot does not let mailstork in as %s.", login.User)
 		e.Hint = "mailstork doctor"
+	case o.Destination.MasterUser == "":
+		known := explainServer("the destination "+o.Destination.Address, serverOf(o.Destination), err)
+		e.Next, e.Sentence, e.Answer, e.Hint = known.Next, known.Sentence, known.Answer, known.Hint
 	default:
-		e.Sentence = fmt.Sprintf("This server's Dovecot at %s is down or cuts the connection: %v.", o.Destination.Address, err)
+		e.Sentence = fmt.Sprintf("This server's Dovecot at %s is down or cuts the connection.", o.Destination.Address)
 		e.Hint = "mailstork doctor"
 	}
 }
 
-// certificateInvalid tells a certificate that will be as wrong later from a handshake that failed.
-func certificateInvalid(err *wire.TLSError) bool {
-	var invalid x509.CertificateInvalidError
-	var host x509.HostnameError
-	var unknown x509.UnknownAuthorityError
-	return errors.As(err.Err, &invalid) || errors.As(err.Err, &host) || errors.As(err.Err, &unknown)
-}
-
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || strings.Contains(err.Error(), "database or disk is full")
-}
-
-// answer is the raw reply within an error.
-func answer(err error) string {
-	if status := wire.Refused(err); status != nil {
-		return status.Raw
+// explainFull tells a full account from a full disk: Dovecot gives both the same code, and its own words for the disk.
+func (o Options) explainFull(e *Error) {
+	e.Next, e.Reach = OperatorMustAct, ReachAccount
+	again := "   # then: mailstork account sync " + string(o.Account.Address)
+	if strings.Contains(e.Answer, "disk space") {
+		e.Reach, e.Hint = ReachDestination, "df -h"+again
+		e.Sentence = "The disk of this server's mail is full; nothing is lost, the pass goes on when there is room."
+		return
 	}
-	return ""
+	e.Sentence = fmt.Sprintf("The account %s is full here; nothing is lost, the pass goes on when its quota is larger.", o.Account.Address)
+	e.Hint = "doveadm quota get -u " + string(o.Account.Address) + again
+}
+
+// DiskFull tells whether a disk of this machine is why something failed.
+func DiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || err != nil && strings.Contains(err.Error(), "database or disk is full")
+}
+
+// answer is the raw reply within an error, or what this machine said.
+func answer(err error) string {
+	var network *net.OpError
+	status := wire.Refused(err)
+	switch {
+	case status != nil:
+		return status.Raw
+	case errors.As(err, &network):
+		return network.Error()
+	}
+	return err.Error()
 }
 
 func statusCode(err error) string {

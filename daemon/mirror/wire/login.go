@@ -98,11 +98,11 @@ func (c *Conn) handshake(ctx context.Context, nc net.Conn) error {
 	if c.opt.CAFile != "" {
 		pem, err := os.ReadFile(c.opt.CAFile)
 		if err != nil {
-			return c.fail(fmt.Errorf("reading the certificate authorities: %w", err))
+			return c.fail(&TLSError{Host: c.opt.Address, Err: fmt.Errorf("reading the certificate authorities: %w", err)})
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return c.fail(fmt.Errorf("reading the certificate authorities: %s holds no certificate", c.opt.CAFile))
+			return c.fail(&TLSError{Host: c.opt.Address, Err: fmt.Errorf("reading the certificate authorities: %s holds no certificate", c.opt.CAFile)})
 		}
 	}
 	t := tls.Client(nc, conf)
