@@ -23,7 +23,7 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 			return r.replacedError(hold)
 		}
 		r.held += hold.Messages
-		r.problem(hold.FolderID, "%d of %d messages vanished at the source at once: none is removed here until `mailstork account sync --mass-deletion` confirms it", hold.Messages, hold.Of)
+		r.problem(hold.FolderID, "%d of %d messages vanished at the source at once, which looks like an accident: none is removed here until an operator confirms it", hold.Messages, hold.Of)
 	}
 	r.expect(w)
 	if err := r.note(ctx, w); err != nil {

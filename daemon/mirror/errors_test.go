@@ -69,7 +69,7 @@ func TestErrorsSayWhatNextAndHowFarTheyReach(t *testing.T) {
 // nobody is an address where nobody listens.
 func nobody(t *testing.T) string {
 	t.Helper()
-	p := newProxy(t, "127.0.0.1:1")
+	p := newProxy(t, "127.0.0.1:1", rules{})
 	address := p.address()
 	_ = p.listener.Close()
 	return address

@@ -54,7 +54,7 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	l.put("INBOX", all...)
 	l.put("Work", 1, 1, 2) // equal messages
 	want := l.content(l.there)
-	p := newProxy(t, l.dest.IMAPAddress)
+	p := newProxy(t, l.dest.IMAPAddress, rules{})
 	l.options.Destination = l.to(p.address())
 	l.options.Pairs = 1
 
@@ -106,7 +106,7 @@ func TestSourceCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	l.put("INBOX", all...)
 	l.put("Work", 1, 1, 2)
 	want := l.content(l.there)
-	p := newProxy(t, l.source.IMAPAddress)
+	p := newProxy(t, l.source.IMAPAddress, rules{})
 	l.options.Source.Server = endpoint(t, p.address())
 	l.options.Pairs = 1
 	l.pass()
@@ -178,8 +178,7 @@ func TestStopsAtEveryStep(t *testing.T) {
 // inDoubt runs a pass whose APPEND lands while its reply is lost.
 func (l *lab) inDoubt() {
 	l.t.Helper()
-	p := newProxy(l.t, l.dest.IMAPAddress)
-	p.wanted = func(command string) bool { return strings.HasPrefix(command, "APPEND") }
+	p := newProxy(l.t, l.dest.IMAPAddress, rules{counts: func(command string) bool { return strings.HasPrefix(command, "APPEND") }})
 	l.options.Destination = l.to(p.address())
 	p.arm(replyLost, 1)
 	_, err := mirror.Pass(l.ctx(), l.options)
@@ -374,13 +373,12 @@ func TestRefusedBatchCostsOnlyTheMessageThatIsRefused(t *testing.T) { // L6
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 2, 3, 4)
 	l.flag(l.there, "INBOX", 2, "+", "poison", `\Seen`)
-	p := newProxy(t, l.dest.IMAPAddress)
-	p.refuse = func(command string) string {
+	p := newProxy(t, l.dest.IMAPAddress, rules{refuse: func(command string) string {
 		if strings.HasPrefix(command, "APPEND") && strings.Contains(command, "poison") {
 			return "NO [CANNOT] This keyword is not liked here"
 		}
 		return ""
-	}
+	}})
 	l.options.Destination = l.to(p.address())
 	l.pass()
 	l.wantNumbers("INBOX", 1, 2, 3, 4)
@@ -401,13 +399,12 @@ func TestMessageThatIsRefusedForNowIsTriedByTheNextPass(t *testing.T) {
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 2)
 	l.put("Work", 3)
-	p := newProxy(t, l.dest.IMAPAddress)
-	p.refuse = func(command string) string {
+	p := newProxy(t, l.dest.IMAPAddress, rules{refuse: func(command string) string {
 		if strings.HasPrefix(command, "APPEND INBOX") || strings.HasPrefix(command, `APPEND "INBOX"`) {
 			return "NO [SERVERBUG] Internal error occurred"
 		}
 		return ""
-	}
+	}})
 	l.options.Destination = l.to(p.address())
 	result, err := mirror.Pass(l.ctx(), l.options)
 	l.do(err)
@@ -423,14 +420,13 @@ func TestMessageThatIsRefusedForNowIsTriedByTheNextPass(t *testing.T) {
 func TestMissingAppendUIDIsSettledByDigest(t *testing.T) { // L2
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 1, 2)
-	p := newProxy(t, l.dest.IMAPAddress)
-	p.rewrite = func(reply string) string {
+	p := newProxy(t, l.dest.IMAPAddress, rules{rewrite: func(reply string) string {
 		if before, rest, found := strings.Cut(reply, "[APPENDUID "); found {
 			_, after, _ := strings.Cut(rest, "] ")
 			return before + after
 		}
 		return reply
-	}
+	}})
 	l.options.Destination = l.to(p.address())
 	l.pass()
 	l.pass()

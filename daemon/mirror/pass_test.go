@@ -2,6 +2,8 @@ package mirror_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -402,4 +404,31 @@ func TestFolderThatItsOwnerDeletedHereStaysDeleted(t *testing.T) { // L3
 	l.pass()
 	l.wantNumbers("Work", 3)
 	l.wantRows(map[string]int{"copied": 1, "deleted": 2})
+}
+
+func TestRebuiltIndexAtTheSourceIsComparedInFull(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2, 3)
+	for range 10 { // the modseq grows
+		l.flag(l.there, "INBOX", 1, "+", `\Flagged`)
+		l.flag(l.there, "INBOX", 1, "-", `\Flagged`)
+	}
+	l.pass()
+	l.flag(l.there, "INBOX", 2, "+", `\Seen`)
+	l.there.Cut()
+	l.do(l.source.Stop())
+	files, err := filepath.Glob(filepath.Join(l.source.Home(owner), "Maildir", "dovecot.index*"))
+	l.do(err)
+	if len(files) == 0 {
+		t.Fatal("the source has no index to lose")
+	}
+	for _, file := range files {
+		l.do(os.Remove(file))
+	}
+	l.do(l.source.Start())
+	l.pass()
+	if got := l.flagsOf(l.here, "INBOX", 2); got != `\Seen` {
+		t.Errorf("letter 2 has %q here, want what was set before the index was rebuilt", got)
+	}
+	l.wantNumbers("INBOX", 1, 2, 3)
 }

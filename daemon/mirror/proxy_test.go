@@ -32,25 +32,34 @@ type proxy struct {
 	server   string
 	from     net.IP // so that Dovecot sees our address
 
-	at       cutAt
-	target   int64 // which command
+	plan     atomic.Value // cutPlan
 	commands atomic.Int64
 	literals atomic.Int64
 	fired    atomic.Bool
-	wanted   func(command string) bool // counts only these; nil: all
-	onCut    func()
+	rules
+}
 
+// cutPlan is where to cut: at the n-th command, or literal.
+type cutPlan struct {
+	at cutAt
+	n  int64
+}
+
+// rules are what a proxy does beside cutting; each may be nil.
+type rules struct {
+	counts  func(command string) bool   // only these count
 	refuse  func(command string) string // the answer to a command that the server shall not see; "" lets it pass
 	rewrite func(reply string) string   // changes a line of the server
 }
 
-func newProxy(t testing.TB, server string) *proxy {
+func newProxy(t testing.TB, server string, r rules) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, listener: listener, server: server, from: net.IP(ours.AsSlice()), at: never}
+	p := &proxy{t: t, listener: listener, server: server, from: net.IP(ours.AsSlice()), rules: r}
+	p.arm(never, 0)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -69,7 +78,7 @@ func (p *proxy) address() string { return p.listener.Addr().String() }
 
 // arm prepares the next cut, at the n-th command (or literal) from now.
 func (p *proxy) arm(at cutAt, n int64) {
-	p.at, p.target = at, n
+	p.plan.Store(cutPlan{at, n})
 	p.commands.Store(0)
 	p.literals.Store(0)
 	p.fired.Store(false)
@@ -102,14 +111,13 @@ func (s *session) cut() { _ = s.client.Close(); _ = s.upstream.Close() }
 func (s *session) fire() {
 	s.fired.Store(true)
 	s.cut()
-	if s.onCut != nil {
-		s.onCut()
-	}
 }
 
 func (s *session) due(at cutAt, count int64) bool {
-	return s.at == at && count == s.target && !s.fired.Load()
+	return s.plan.Load() == cutPlan{at, count} && !s.fired.Load()
 }
+
+func (s *session) cuts(at cutAt) bool { return s.plan.Load().(cutPlan).at == at }
 
 // requests forwards commands with their literals.
 func (s *session) requests() {
@@ -121,7 +129,7 @@ func (s *session) requests() {
 		}
 		tag, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		count := int64(-1)
-		if s.wanted == nil || s.wanted(rest) {
+		if s.counts == nil || s.counts(rest) {
 			count = s.commands.Add(1)
 		}
 		if s.due(beforeRequest, count) {
@@ -229,7 +237,7 @@ func (s *session) replies() {
 			return
 		}
 		size, literal := literalSize(line)
-		if literal && s.at == midReply && s.due(midReply, s.literals.Add(1)) {
+		if literal && s.cuts(midReply) && s.due(midReply, s.literals.Add(1)) {
 			_, _ = io.CopyN(s.client, in, size/2)
 			s.fire()
 			return
@@ -239,5 +247,3 @@ func (s *session) replies() {
 		}
 	}
 }
-
-func (p *proxy) String() string { return fmt.Sprintf("cut %s %d", p.at, p.target) }
