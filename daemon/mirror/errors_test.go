@@ -97,6 +97,24 @@ func TestOneBadFolderNeverEndsAPass(t *testing.T) {
 	l.wantNumbers("Bad", 2)
 }
 
+func TestFolderThatEndsTheConnectionIsLeftOut(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1)
+	l.put("Bad", 2)
+	l.put("Good", 3)
+	p := newProxy(t, l.source.IMAPAddress, rules{ends: func(command string) bool {
+		return strings.HasPrefix(command, "EXAMINE") && strings.Contains(command, "Bad")
+	}})
+	l.options.Source.Server = endpoint(t, p.address())
+	result, err := mirror.Pass(l.ctx(), l.options)
+	l.do(err)
+	if problems := result.Problems(); len(problems) != 1 || problems[0].Name != "Bad" || !strings.Contains(problems[0].Problem, "ended the connection") {
+		t.Errorf("problems: %+v, want folder Bad", problems)
+	}
+	l.wantNumbers("INBOX", 1)
+	l.wantNumbers("Good", 3)
+}
+
 func TestLargeMessageCostsNoMoreThanBuffers(t *testing.T) {
 	l := newLab(t, labOptions{alone: true})
 	_, err := l.there.Append("INBOX", nil, sent, letterN(1, slices.Repeat([]string{strings.Repeat("x", 76)}, 400_000)...))

@@ -48,6 +48,7 @@ type cutPlan struct {
 // rules are what a proxy does beside cutting; each may be nil.
 type rules struct {
 	counts  func(command string) bool   // only these count
+	ends    func(command string) bool   // these end the connection, each time
 	refuse  func(command string) string // the answer to a command that the server shall not see; "" lets it pass
 	rewrite func(reply string) string   // changes a line of the server
 }
@@ -128,6 +129,9 @@ func (s *session) requests() {
 			return
 		}
 		tag, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if s.ends != nil && s.ends(rest) {
+			return
+		}
 		count := int64(-1)
 		if s.counts == nil || s.counts(rest) {
 			count = s.commands.Add(1)
