@@ -46,6 +46,7 @@ type Daemon struct {
 	master      secret.Secret
 	masterSeen  time.Time // when Dovecot knows the new master password
 	progress    *progress
+	troubles    troubles
 	cutoverWake chan struct{}
 	stopwatch   *cutover.Stopwatch
 }

@@ -40,7 +40,7 @@ func (d *Daemon) Import(ctx context.Context, rows []control.ImportRow, dryRun bo
 		return result, nil
 	}
 	if err != nil {
-		return control.ImportResult{}, err
+		return control.ImportResult{}, d.changed(err)
 	}
 	return result, d.afterImport(ctx, result)
 }

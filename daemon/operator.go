@@ -73,6 +73,7 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 		return shown, err
 	}
 	for _, a := range accounts {
+		a = d.withTrouble(a)
 		shown.Accounts[a.State]++
 		if a.Paused {
 			shown.Paused++
@@ -122,7 +123,7 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 	}
 	added, err := d.store.AddDomain(ctx, domain)
 	if err != nil {
-		return control.Domain{}, err
+		return control.Domain{}, d.changed(err)
 	}
 	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort()})
 	d.wakeCutover()
@@ -177,6 +178,7 @@ func (d *Daemon) Accounts(ctx context.Context, filter control.AccountFilter) ([]
 	}
 	shown := []control.Account{}
 	for _, a := range accounts {
+		a = d.withTrouble(a)
 		if filter.State != "" && a.State != filter.State || filter.Stuck && a.Stuck == "" || filter.Paused && !a.Paused {
 			continue
 		}
@@ -247,7 +249,7 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 		d.workers.Wake()
 	}
 	if err != nil {
-		return control.Account{}, err
+		return control.Account{}, d.changed(err)
 	}
 	d.events.Record(ctx, eventlog.Event{Name: string(action), Domain: a.Domain, Account: address, State: string(a.State)})
 	if a, err = d.account(ctx, address); err != nil {
@@ -258,8 +260,9 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 }
 
 func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
+	_, err := d.store.Credential(ctx, a.ID, store.KindPassword)
 	switch {
-	case a.State == account.Listed:
+	case a.State == account.Listed && errors.Is(err, store.ErrNotFound):
 		return control.Refused(fmt.Sprintf("nobody has logged in as %s yet and no password was imported", a.Address), "mailstork account import --help")
 	case a.State == account.Done:
 		return control.Refused(fmt.Sprintf("account %s is done; its password for the source is erased", a.Address), "mailstork domain report "+a.Domain)
@@ -278,7 +281,7 @@ func (d *Daemon) account(ctx context.Context, address account.Address) (account.
 	if errors.Is(err, store.ErrNotFound) {
 		return a, control.NotFound(fmt.Sprintf("there is no account %s", address), "mailstork account list")
 	}
-	return a, err
+	return d.withTrouble(a), err
 }
 
 func (d *Daemon) domain(ctx context.Context, name string) (account.Domain, error) {

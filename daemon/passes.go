@@ -52,29 +52,22 @@ func (d *Daemon) interrupted(cause error, a account.Account) schedule.Outcome {
 	return schedule.Outcome{}
 }
 
-// failed decides when a failed pass is tried again. What an operator must do is kept with the account; a refused
-// credential is not tried again at all, since the source may lock the account or ban us.
+// failed keeps with the account why a pass failed, and decides when it is tried again. A refused credential is not
+// tried again at all, since the source may lock the account or ban us.
 func (d *Daemon) failed(ctx context.Context, a account.Account, err error) schedule.Outcome {
+	if errors.Is(err, ledger.ErrLeaseLost) {
+		return schedule.Outcome{Failed: true} // it is another worker's account now
+	}
+	d.stick(ctx, a, d.troubleOf(a, err))
 	var known *mirror.Error
-	var gap *finalize.Gap
+	var login *wire.LoginError
 	switch {
-	case errors.As(err, &known) && known.Next == mirror.OperatorMustAct:
-		d.stick(ctx, a, known.Error(), known.Hint)
-		var login *wire.LoginError
-		if known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused {
-			return schedule.Outcome{Stop: true}
-		}
-		return schedule.Outcome{NextPass: d.config.Mirror.RetryMax.Duration(), Failed: true}
-	case errors.As(err, &gap):
-		d.stick(ctx, a, gap.Error(), "mailstork account show "+string(a.Address))
+	case mirror.DiskFull(err) || !errors.As(err, &known) || known.Next != mirror.OperatorMustAct:
+		return schedule.Outcome{Failed: true}
+	case known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused:
+		return schedule.Outcome{Stop: true}
 	}
-	return schedule.Outcome{Failed: true}
-}
-
-func (d *Daemon) stick(ctx context.Context, a account.Account, reason, hint string) {
-	if err := d.store.SetStuck(ctx, a.Address, reason, hint); err != nil && ctx.Err() == nil {
-		d.report(err)
-	}
+	return schedule.Outcome{NextPass: d.config.Mirror.RetryMax.Duration(), Failed: true}
 }
 
 // pass copies and follows, moves the account's state, and finishes it when its domain is closing.
@@ -132,12 +125,12 @@ func (d *Daemon) move(ctx context.Context, a *account.Account, to account.State)
 // complete notes a pass that reached its end. A folder that could not be finished keeps the account in copying.
 func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror.Result, began time.Time) error {
 	if problems := result.Problems(); len(problems) > 0 {
-		reason := fmt.Sprintf("folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)
+		reason := fmt.Sprintf("Folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)
 		if more := len(problems) - 1; more > 0 {
 			reason += fmt.Sprintf(" (and %d more folders)", more)
 		}
-		d.stick(ctx, *a, reason, "mailstork account show "+string(a.Address))
-		return errors.New(reason)
+		return &mirror.Error{Next: mirror.RetryLater, Reach: mirror.ReachFolder, Sentence: reason + ".",
+			Hint: "mailstork account show " + string(a.Address) + "   # tried again by itself"}
 	}
 	err := d.store.Write(ctx, func(tx *sql.Tx) error {
 		// The start by today's clock: a clock that was set meanwhile must not make a pass look older or newer.
@@ -146,8 +139,8 @@ func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror
 	if err != nil {
 		return err
 	}
-	if a.Stuck != "" {
-		d.stick(ctx, *a, "", "")
+	if d.withTrouble(*a).Stuck != "" {
+		d.stick(ctx, *a, trouble{})
 	}
 	if a.State == account.Copying {
 		return d.move(ctx, a, account.Following)

@@ -236,9 +236,6 @@ func (d *Daemon) pruneDeliveries(ctx context.Context) error {
 	}
 }
 
-// report logs what no pass, login or domain can be blamed for.
-func (d *Daemon) report(err error) { d.logger.Error("trouble", "event", "trouble", "err", err.Error()) }
-
 // openClientSecret reads what Dovecot must show, or makes it at the first start.
 func openClientSecret(path string) (secret.Secret, error) {
 	text, err := os.ReadFile(path)

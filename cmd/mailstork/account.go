@@ -78,7 +78,7 @@ func (a app) nextPass(one control.Account) string {
 	switch {
 	case one.Pass != nil:
 		return "running"
-	case one.Paused || one.Stuck != "" || one.State == account.Listed || one.State == account.Done:
+	case one.Paused || one.Stuck != "" && one.NextPassAt.IsZero() || one.State == account.Listed || one.State == account.Done:
 		return "–"
 	case !one.NextPassAt.After(a.now()):
 		return "due"

@@ -123,11 +123,14 @@ func (o Options) explainSource(e *Error, err error) {
 	default:
 		known := ExplainSource(server, err)
 		e.Next, e.Sentence, e.Answer = known.Next, known.Sentence, known.Answer
+		then := "then"
 		if e.Next == RetryLater {
-			e.Hint = fmt.Sprintf("%s   # tried again by itself; at once: %s", known.Hint, e.Hint)
-		} else if e.Hint = known.Hint; errors.As(err, &dns) {
-			e.Hint = "mailstork domain show " + o.Account.Domain
+			then = "tried again by itself; at once"
 		}
+		if errors.As(err, &dns) {
+			known.Hint = "mailstork domain show " + o.Account.Domain
+		}
+		e.Hint = fmt.Sprintf("%s   # %s: %s", known.Hint, then, e.Hint)
 	}
 }
 
@@ -159,7 +162,7 @@ func (o Options) explainFull(e *Error) {
 	e.Next, e.Reach = OperatorMustAct, ReachAccount
 	again := "   # then: mailstork account sync " + string(o.Account.Address)
 	if strings.Contains(e.Answer, "disk space") {
-		e.Reach, e.Hint = ReachDestination, "df -h"+again
+		e.Next, e.Reach, e.Hint = RetryLater, ReachDestination, "df -h"+again
 		e.Sentence = "The disk of this server's mail is full; nothing is lost, the pass goes on when there is room."
 		return
 	}
