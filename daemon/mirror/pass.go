@@ -46,7 +46,7 @@ type pass struct {
 	writer *ledger.Writer
 	id     string // of this pass, in the names of its batches
 
-	mu       sync.Mutex
+	telling  sync.Mutex // guards progress
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	names    map[int64]string
@@ -84,8 +84,8 @@ func (p *pass) phase(name, folder string) {
 }
 
 func (p *pass) tell(change func(*Progress)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	change(&p.progress)
 	p.Options.Progress(p.progress)
 }
@@ -132,6 +132,7 @@ type round struct {
 	problems   map[int64]string
 	suspects   []suspect
 	doubt      bool // a sent batch has no certain answer
+	lost       bool // and for one of them no answer will ever come
 	stopped    error
 	transients int
 }
@@ -169,7 +170,7 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.survey(ctx); err != nil {
 		return err
 	}
-	if len(r.view.Folders) == 0 {
+	if len(r.worked) == 0 {
 		return nil
 	}
 	return r.apply(ctx, Plan(r.view))

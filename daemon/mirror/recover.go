@@ -154,6 +154,9 @@ func (s *settlement) search(ctx context.Context) error {
 			continue
 		}
 		selected, err := s.conn.Examine(ctx, f.Raw)
+		if wire.Refused(err) != nil {
+			continue // one bad folder must not keep everything else in doubt; what is not found is parked
+		}
 		if err != nil {
 			return onDestination(err)
 		}
@@ -165,7 +168,9 @@ func (s *settlement) search(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.found(f.Raw, selected.UIDValidity, present, sums)
+		if err := s.found(ctx, f.Raw, selected.UIDValidity, present, sums); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -180,7 +185,9 @@ func (s *settlement) lowest(name string, validity uint32) uint32 {
 	return 1
 }
 
-func (s *settlement) found(name string, validity uint32, present []uint32, sums map[uint32]digest) {
+// found gives unclear messages what their owner may have moved to this folder. A copy that may as well be another
+// message with the same bytes is given to nobody: the row would count as kept although its message never came (L1).
+func (s *settlement) found(ctx context.Context, name string, validity uint32, present []uint32, sums map[uint32]digest) error {
 	free := map[digest][]uint32{}
 	for _, uid := range present {
 		if sum, read := sums[uid]; read && !s.landed(name, uid) {
@@ -190,7 +197,16 @@ func (s *settlement) found(name string, validity uint32, present []uint32, sums 
 	var rest []ledger.Message
 	for _, row := range s.verdict.Unclear {
 		uids := free[row.Digest]
-		if own := placeName(s.places[row.FolderID], row.Place); len(uids) == 0 || own == name { // there it was judged
+		own := placeName(s.places[row.FolderID], row.Place)
+		if len(uids) == 0 || own == name { // there it was judged
+			rest = append(rest, row)
+			continue
+		}
+		twin, err := s.hasTwin(ctx, row, own)
+		if err != nil {
+			return err
+		}
+		if twin {
 			rest = append(rest, row)
 			continue
 		}
@@ -202,6 +218,21 @@ func (s *settlement) found(name string, validity uint32, present []uint32, sums 
 		s.verdict.Landed = append(s.verdict.Landed, landing{row, place})
 	}
 	s.verdict.Unclear = rest
+	return nil
+}
+
+// hasTwin tells whether another row stands for a message with the same bytes in the same folder: then nobody knows
+// which of the two was moved.
+func (s *settlement) hasTwin(ctx context.Context, row ledger.Message, own string) (bool, error) {
+	if slices.ContainsFunc(s.verdict.Landed, func(l landing) bool {
+		return l.Row.Digest == row.Digest && placeName(s.places[l.Row.FolderID], l.Place) == own
+	}) {
+		return true, nil
+	}
+	rows, err := s.Ledger.Messages(ctx, row.FolderID)
+	return slices.ContainsFunc(rows, func(m ledger.Message) bool {
+		return m.Stage == ledger.Confirmed && m.Fate == ledger.Copied && m.Digest == row.Digest && placeName(s.places[m.FolderID], m.Place) == own
+	}), err
 }
 
 // landed tells whether a message has just been given to a row.

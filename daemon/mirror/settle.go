@@ -41,13 +41,14 @@ func judge(d doubt) verdict {
 	rest := matchLandings(d, &v)
 	missing := d.vanished
 	for _, batch := range byBatch(rest) {
-		// The server stores all messages of a batch or none, so one that has no room cannot have landed.
+		// The server stores all messages of a batch or none, so one that has no room cannot have landed. A message
+		// that was given to another row may be one of this batch: equal messages are interchangeable.
 		gaps := missing(batch[0].Intent.UIDNext)
 		whole := len(batch) == d.sizeOf(batch[0].Intent.Batch)
 		switch {
 		case d.UIDValidity != batch[0].Place.UIDValidity:
 			v.Unclear = append(v.Unclear, batch...)
-		case gaps == 0, whole && gaps < len(batch):
+		case gaps == 0, whole && gaps+d.lookAlikes(batch) < len(batch):
 			v.Never = append(v.Never, batch...)
 		default:
 			v.Unclear = append(v.Unclear, batch...)
@@ -96,6 +97,17 @@ func (d doubt) vanished(lowest uint32) int {
 		}
 	}
 	return int(d.UIDNext-lowest) - len(accounted)
+}
+
+// lookAlikes counts the messages that came since a batch's intent, are nobody's, and equal one of the batch.
+func (d doubt) lookAlikes(batch []ledger.Message) (n int) {
+	for _, uid := range d.UIDs {
+		sum, unclaimed := d.Unclaimed[uid]
+		if unclaimed && uid >= batch[0].Intent.UIDNext && slices.ContainsFunc(batch, func(m ledger.Message) bool { return m.Digest == sum }) {
+			n++
+		}
+	}
+	return n
 }
 
 func (d doubt) sizeOf(batch string) (n int) {

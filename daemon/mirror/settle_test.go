@@ -46,6 +46,8 @@ func TestJudge(t *testing.T) {
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 3, "a", 10)}, UIDNext: 11}, told{Never: []uint32{1, 2, 3}}},
 		{"a batch that has no room, and of which an equal message is here, is unclear (L3)",
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 3, "a", 10)}, UIDNext: 12, UIDs: uids(10, 10), Unclaimed: map[uint32]digest{10: digestOf(1)}}, told{Landed: []uint32{10}, Unclear: []uint32{2, 3}}},
+		{"a batch of which one message was given to an equal one's row, and one has gone, is unclear (L3)",
+			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10), intended(3, 1, "b", 11)}, UIDNext: 13, UIDs: uids(11, 11), Known: []uint32{10}, Unclaimed: map[uint32]digest{11: digestOf(1)}}, told{Landed: []uint32{11}, Unclear: []uint32{1, 2}}},
 		{"a batch of which all messages have gone is unclear (L3)",
 			doubt{Rows: rows{intended(1, 1, "a", 10), intended(2, 2, "a", 10)}, UIDNext: 12}, told{Unclear: []uint32{1, 2}}},
 		{"a folder that is not there any more leaves everything unclear (L3)",

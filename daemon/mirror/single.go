@@ -151,6 +151,7 @@ func (r *round) appendAlone(ctx context.Context, one *single, fix repair) (lande
 		return false, err
 	}
 	if err := b.Send(ctx); err != nil {
+		r.lostAnswer()
 		return false, onDestination(err)
 	}
 	appended, err := b.Wait(ctx)
@@ -161,6 +162,9 @@ func (r *round) appendAlone(ctx context.Context, one *single, fix repair) (lande
 		return true, r.recordBatch(ctx, rows, nil)
 	}
 	if conn.Err() != nil {
+		r.lostAnswer()
+	}
+	if !r.allAnswered() {
 		return false, onDestination(err)
 	}
 	if err := r.settle(ctx); err != nil {

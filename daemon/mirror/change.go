@@ -1,0 +1,169 @@
+package mirror
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/destination"
+	"mailstork/daemon/mirror/wire"
+)
+
+// createFolders makes the places of folders that were never finished, and of those that get messages. A place that
+// its owner removed stays removed until something new comes for it. Subscriptions are copied once, with the folder.
+func (r *round) createFolders(ctx context.Context, appends []Append) error {
+	conn := r.pairs[0].destination
+	wanted := map[int64]bool{}
+	for _, a := range appends {
+		wanted[a.FolderID] = true
+	}
+	created := false
+	for i := range r.view.Folders {
+		f := &r.view.Folders[i].Folder
+		line, listed := r.listing[f.SourceName]
+		first := f.ComparedAt.IsZero() && listed && line.Selectable
+		here := r.here[f.DestinationName]
+		if (first || wanted[f.ID]) && (here == nil || !here.exists) {
+			if err := conn.Create(ctx, f.DestinationName); err != nil {
+				if err := r.refusedHere(conn, f, "it can't be made here", err); err != nil {
+					return err
+				}
+				continue
+			}
+			created = true
+		}
+		if first && line.Subscribed {
+			if err := conn.Subscribe(ctx, f.DestinationName); err != nil {
+				if err := r.refusedHere(conn, f, "it can't be subscribed to here", err); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !created {
+		return nil
+	}
+	here, err := conn.Folders(ctx)
+	r.learnHere(here)
+	return onDestination(err)
+}
+
+// refusedHere keeps a refusal within its folder; anything else ends the pass.
+func (r *round) refusedHere(conn destinationConn, f *ledger.Folder, what string, err error) error {
+	if wire.Refused(err) == nil || conn.Err() != nil || statusCode(err) == "OVERQUOTA" {
+		return onDestination(err)
+	}
+	r.problem(f.ID, "%s: %v", what, err)
+	return nil
+}
+
+// storeFlags applies the source's changes, many messages at a time.
+func (r *round) storeFlags(ctx context.Context, stores []StoreFlags) error {
+	if len(stores) == 0 {
+		return nil
+	}
+	r.phase("flags", "")
+	groups := map[string][]StoreFlags{}
+	for _, s := range stores {
+		key := strings.Join([]string{s.DestinationName, ledger.JoinFlags(s.Add), ledger.JoinFlags(s.Remove)}, "\x00")
+		groups[key] = append(groups[key], s)
+	}
+	conn := r.pairs[0].destination
+	selected := wire.Selected{}
+	for _, key := range slices.Sorted(mapKeys(groups)) {
+		group := groups[key]
+		var err error
+		if name := group[0].DestinationName; selected.Raw != name {
+			if selected, err = conn.Select(ctx, name); err != nil {
+				return onDestination(err)
+			}
+		}
+		if err := r.storeGroup(ctx, conn, selected, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) storeGroup(ctx context.Context, conn destinationConn, selected wire.Selected, group []StoreFlags) error {
+	var uids []uint32
+	for _, s := range group {
+		if s.UIDValidity != selected.UIDValidity {
+			return nil // renumbered since it was listed: the next pass knows the new UIDs
+		}
+		uids = append(uids, s.UID)
+	}
+	slices.Sort(uids)
+	if _, err := conn.StoreFlags(ctx, uids, destination.AddFlags, group[0].Add); err != nil {
+		return onDestination(err)
+	}
+	if _, err := conn.StoreFlags(ctx, uids, destination.RemoveFlags, group[0].Remove); err != nil {
+		return onDestination(err)
+	}
+	return r.record(ctx, "flags", func(tx *ledger.Tx) error {
+		for _, s := range group {
+			if err := tx.SetFlags(s.Key, s.Flags); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// expunge removes our copies of what left the source, unless somebody changed them since (L4).
+func (r *round) expunge(ctx context.Context, expunges []Expunge) error {
+	if len(expunges) == 0 {
+		return nil
+	}
+	r.phase("removing", "")
+	groups := map[string][]Expunge{}
+	for _, e := range expunges {
+		groups[e.DestinationName] = append(groups[e.DestinationName], e)
+	}
+	for _, name := range slices.Sorted(mapKeys(groups)) {
+		if err := r.expungeGroup(ctx, name, groups[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) error {
+	conn := r.pairs[0].destination
+	selected, err := conn.Select(ctx, name)
+	if err != nil {
+		return onDestination(err)
+	}
+	slices.SortFunc(group, func(a, b Expunge) int { return int(a.UID) - int(b.UID) })
+	flags := map[uint32]string{}
+	err = conn.List(ctx, wire.UIDRange{From: group[0].UID, To: group[len(group)-1].UID}, func(e wire.Entry) error {
+		if e.HasFlags {
+			flags[e.UID] = keepFlags(e.Flags)
+		}
+		return nil
+	})
+	if err != nil {
+		return onDestination(err)
+	}
+	group = slices.DeleteFunc(group, func(e Expunge) bool {
+		now, untouched := flags[e.UID]
+		return e.UIDValidity != selected.UIDValidity || !untouched || !strings.EqualFold(now, e.Flags)
+	})
+	uids := make([]uint32, len(group))
+	for i, e := range group {
+		uids[i] = e.UID
+	}
+	if err := conn.Expunge(ctx, uids); err != nil {
+		return onDestination(err)
+	}
+	r.here[name].Messages -= uint32(len(uids))
+	return r.record(ctx, "expunged", func(tx *ledger.Tx) error {
+		for _, e := range group {
+			if err := tx.SetFate(e.Key, ledger.Deleted, reasonSource); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,225 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/destination"
+	"mailstork/daemon/mirror/wire"
+)
+
+// stream carries one chunk from source to destination: while the server stores one batch, the next is on its way.
+type stream struct {
+	*round
+	pair   *pair
+	chunk  chunk
+	open   *pending // being filled; nothing of it takes effect
+	sent   *pending // past the point of no return, its answer not read
+	reader message
+}
+
+// pending is a batch and the rows of its messages.
+type pending struct {
+	batch  batch
+	rows   []ledger.Message
+	octets int64
+}
+
+// take is called with each message as it comes from the source.
+func (s *stream) take(ctx context.Context, m wire.Message) error {
+	if s.stop(nil) != nil {
+		return errStopped
+	}
+	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= batchMessages || s.open.octets+m.Size > batchOctets) {
+		if err := s.send(ctx); err != nil {
+			return err
+		}
+	}
+	if s.open == nil {
+		s.open = &pending{batch: s.pair.destination.BeginAppend(s.chunk.folder.DestinationName)}
+	}
+	row, item := s.row(m)
+	s.reader.begin(m.Body)
+	unkept, err := s.open.batch.Add(ctx, item, &s.reader)
+	if err != nil {
+		return s.refusedAdd(err, row)
+	}
+	row.Digest, row.Fingerprint = s.reader.end()
+	row.Reason = unkeptReason(unkept)
+	s.open.rows = append(s.open.rows, row)
+	s.open.octets += m.Size
+	return nil
+}
+
+// row is what the ledger shall know of a message, and item what is stored with it. The listing's word on flags and
+// date counts, so that both and the base of later merges are one.
+func (s *stream) row(m wire.Message) (ledger.Message, destination.Item) {
+	planned, found := find(s.chunk.messages, m.UID)
+	if !found {
+		planned = &SourceMessage{UID: m.UID}
+	}
+	return rowOf(s.chunk, *planned, m)
+}
+
+func rowOf(c chunk, planned SourceMessage, m wire.Message) (ledger.Message, destination.Item) {
+	if !planned.FlagsKnown && m.HasFlags {
+		planned.Flags = keepFlags(m.Flags)
+	}
+	planned.Size = cmp.Or(planned.Size, m.Size)
+	item := destination.Item{Flags: ledger.SplitFlags(planned.Flags), Size: m.Size}
+	switch {
+	case m.HasDate:
+		item.InternalDate = m.InternalDate
+		planned.Date = cmp.Or(planned.Date, m.InternalDate.Unix())
+	case planned.Date != 0:
+		item.InternalDate = time.Unix(planned.Date, 0)
+	}
+	return ledger.Message{
+		Key:  ledger.Key{FolderID: c.folder.ID, UIDValidity: c.validity, UID: m.UID},
+		Size: planned.Size, Date: planned.Date, Flags: planned.Flags,
+	}, item
+}
+
+// refusedAdd handles a message that did not go into its batch. Nothing of the batch has taken effect.
+func (s *stream) refusedAdd(err error, row ledger.Message) error {
+	var refusal *destination.Refusal
+	if !errors.As(err, &refusal) {
+		var body *destination.BodyError
+		if errors.As(err, &body) {
+			return onSource(err)
+		}
+		return onDestination(err)
+	}
+	if refusal.Reason == destination.RefusedMessage && refusal.Index < 0 { // the batch is as it was
+		s.suspect(s.chunk, row)
+		return nil
+	}
+	rows := append(s.open.rows, row)
+	s.open = nil
+	return s.refused(err, rows)
+}
+
+// refused decides about the messages of a batch that was refused.
+func (s *stream) refused(err error, rows []ledger.Message) error {
+	var refusal *destination.Refusal
+	errors.As(err, &refusal)
+	switch {
+	case refusal.Reason == destination.RefusedQuota:
+		return s.stop(onDestination(err))
+	case refusal.Reason == destination.RefusedFolder:
+		s.problem(s.chunk.folder.ID, "its place here vanished during the pass: %v", err)
+		return errLeft
+	case transient(err) && s.transientAgain():
+		return s.stop(onDestination(err))
+	}
+	for _, row := range rows {
+		s.suspect(s.chunk, row)
+	}
+	return nil
+}
+
+// transient tells a refusal that says nothing about the message (RFC 5530 §3).
+func transient(err error) bool {
+	return slices.Contains([]string{"UNAVAILABLE", "INUSE", "SERVERBUG", "CONTACTADMIN", "LIMIT", "AUTHORIZATIONFAILED", "EXPIRED"}, statusCode(err))
+}
+
+func (r *round) transientAgain() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.transients++
+	return r.transients >= transientBatches
+}
+
+func (r *round) suspect(c chunk, row ledger.Message) {
+	planned, found := find(c.messages, row.UID)
+	if !found {
+		planned = &SourceMessage{UID: row.UID}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.suspects = append(r.suspects, suspect{c.folder, *planned, row.Key})
+}
+
+// send passes the point of no return with the open batch: the answer of the one before is read, its confirmations
+// and the intents of this one share one commit, and only then the final line end goes out (L2).
+func (s *stream) send(ctx context.Context) error {
+	confirmed, err := s.wait(ctx)
+	if err != nil {
+		return err
+	}
+	next := s.open
+	if next == nil || len(next.rows) == 0 {
+		return s.recordBatch(ctx, confirmed, nil)
+	}
+	s.intend(s.chunk.folder.DestinationName, next.rows)
+	if err := s.recordBatch(ctx, confirmed, next.rows); err != nil {
+		return err
+	}
+	s.open = nil
+	if err := next.batch.Send(ctx); err != nil {
+		s.lostAnswer()
+		return onDestination(err)
+	}
+	s.sent = next
+	return nil
+}
+
+// wait reads the answer of the sent batch and returns its rows with their places.
+func (s *stream) wait(ctx context.Context) (confirmed []ledger.Message, err error) {
+	sent := s.sent
+	if sent == nil {
+		return nil, nil
+	}
+	s.sent = nil
+	appended, err := sent.batch.Wait(ctx)
+	var refusal *destination.Refusal
+	switch {
+	case err == nil:
+		for i := range sent.rows {
+			sent.rows[i].Place = ledger.Place{UIDValidity: appended.UIDValidity, UID: appended.UIDs[i]}
+		}
+		s.arrived(s.chunk.folder.DestinationName, appended)
+		s.count(len(sent.rows), sent.octets)
+		return sent.rows, nil
+	case errors.Is(err, destination.ErrNoAppendUID):
+		s.inDoubt()
+		s.count(len(sent.rows), sent.octets)
+		return nil, nil
+	case errors.As(err, &refusal) && s.pair.destination.Err() == nil:
+		s.inDoubt()
+		return nil, s.refused(err, sent.rows)
+	}
+	s.lostAnswer()
+	return nil, onDestination(err)
+}
+
+// lostAnswer notes that a batch is past the point of no return and its answer will never come: from now on only the
+// fence can tell what the destination shows (L2).
+func (r *round) lostAnswer() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = true
+}
+
+// finish ends the stream. After an error nothing new is sent; what was sent still gets its answer if it can.
+func (s *stream) finish(ctx context.Context, err error) error {
+	if err == nil {
+		err = s.send(ctx)
+	}
+	confirmed, waitErr := s.wait(ctx)
+	recordErr := s.recordBatch(ctx, confirmed, nil)
+	if s.open != nil {
+		s.open.batch.Abort()
+	}
+	// A lost answer must not hide behind a lesser error: it is what makes the next round fence.
+	for _, e := range []error{waitErr, err, recordErr} {
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
