@@ -130,7 +130,7 @@ func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror
 			reason += fmt.Sprintf(" (and %d more folders)", more)
 		}
 		return &mirror.Error{Next: mirror.RetryLater, Reach: mirror.ReachFolder, Sentence: reason + ".",
-			Hint: "mailstork account show " + string(a.Address) + "   # tried again by itself"}
+			Hint: "mailstork doctor   # tried again by itself; at once: mailstork account sync " + string(a.Address)}
 	}
 	err := d.store.Write(ctx, func(tx *sql.Tx) error {
 		// The start by today's clock: a clock that was set meanwhile must not make a pass look older or newer.

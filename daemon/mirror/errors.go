@@ -140,7 +140,9 @@ func (o Options) explainDestination(e *Error, err error) {
 	var login *wire.LoginError
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == destination.RefusedQuota || statusCode(err) == "OVERQUOTA":
-		o.explainFull(e)
+		e.Next, e.Reach = OperatorMustAct, ReachAccount
+		e.Sentence = fmt.Sprintf("The account %s is full here; nothing is lost, the pass goes on when its quota is larger.", o.Account.Address)
+		e.Hint = fmt.Sprintf("doveadm quota get -u %s   # then: %s", o.Account.Address, e.Hint)
 	case errors.As(err, &login) && login.Refused && o.Destination.MasterUser == "":
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
 		e.Sentence = fmt.Sprintf("The destination %s refuses the password of %s.", o.Destination.Address, login.User)
@@ -152,22 +154,12 @@ func (o Options) explainDestination(e *Error, err error) {
 		known := explainServer("the destination "+o.Destination.Address, serverOf(o.Destination), err)
 		e.Next, e.Sentence, e.Answer, e.Hint = known.Next, known.Sentence, known.Answer, known.Hint
 	default:
+		e.Hint = "mailstork doctor   # tried again by itself; at once: " + e.Hint
 		e.Sentence = fmt.Sprintf("This server's Dovecot at %s is down or cuts the connection.", o.Destination.Address)
-		e.Hint = "mailstork doctor"
+		if wire.Refused(err) != nil {
+			e.Sentence = "This server's Dovecot refuses to go on."
+		}
 	}
-}
-
-// explainFull tells a full account from a full disk: Dovecot gives both the same code, and its own words for the disk.
-func (o Options) explainFull(e *Error) {
-	e.Next, e.Reach = OperatorMustAct, ReachAccount
-	again := "   # then: mailstork account sync " + string(o.Account.Address)
-	if strings.Contains(e.Answer, "disk space") {
-		e.Next, e.Reach, e.Hint = RetryLater, ReachDestination, "df -h"+again
-		e.Sentence = "The disk of this server's mail is full; nothing is lost, the pass goes on when there is room."
-		return
-	}
-	e.Sentence = fmt.Sprintf("The account %s is full here; nothing is lost, the pass goes on when its quota is larger.", o.Account.Address)
-	e.Hint = "doveadm quota get -u " + string(o.Account.Address) + again
 }
 
 // DiskFull tells whether a disk of this machine is why something failed.

@@ -49,6 +49,8 @@ func explainServer(name string, server account.Source, err error) *Error {
 		e.Sentence = fmt.Sprintf("%s is down: nobody listens there.", capital(name))
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		e.Sentence = fmt.Sprintf("%s is down or says nothing.", capital(name))
+	case wire.Refused(err) != nil:
+		e.Sentence = fmt.Sprintf("%s refuses to go on.", capital(name))
 	default:
 		e.Sentence = fmt.Sprintf("%s is down or cuts the connection.", capital(name))
 	}
