@@ -116,10 +116,6 @@ type Mirror struct {
 	Workers int `yaml:"workers" default:"4" bounds:"1..64" bad:"0"`
 	// How many connections to its source one account may use.
 	ConnectionsPerAccount int `yaml:"connections_per_account" default:"2" bounds:"1..8" bad:"9"`
-	// How many messages are appended with one command, and recorded with one commit.
-	BatchMessages int `yaml:"batch_messages" default:"100" bounds:"1..1000" bad:"0"`
-	// How many mebibytes are appended with one command; a larger message goes alone.
-	BatchSize Mebibytes `yaml:"batch_mebibytes" default:"16" bounds:"1..1024" bad:"0"`
 	// Time from the end of a pass to the next while an account is following.
 	PassInterval Seconds `yaml:"pass_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
 	// Time to the next try after the first failed pass; it doubles with every further one.

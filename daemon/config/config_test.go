@@ -117,7 +117,7 @@ func fileWith(k annotate.Key, value string) (text string, line int) {
 
 func TestKeysEndInTheUnitOfTheirType(t *testing.T) {
 	var c Config
-	units := map[string]string{"Seconds": "_seconds", "Minutes": "_minutes", "Hours": "_hours", "Days": "_days", "Mebibytes": "_mebibytes"}
+	units := map[string]string{"Seconds": "_seconds", "Minutes": "_minutes", "Hours": "_hours", "Days": "_days"}
 	for _, k := range keys(&c) {
 		for unit, suffix := range units {
 			if (k.value.Type().Name() == unit) != strings.HasSuffix(k.Path, suffix) {
@@ -229,16 +229,13 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestUnitsOfKeysBecomeDurationsAndSizes(t *testing.T) {
+func TestUnitsOfKeysBecomeDurations(t *testing.T) {
 	c := Default()
 	if got := c.Hook.VerifyTimeout.Duration().String(); got != "9s" {
 		t.Errorf("verify timeout is %s", got)
 	}
 	if got := c.Cutover.Deadline.Duration().Hours(); got != 336 {
 		t.Errorf("deadline is %v hours", got)
-	}
-	if got := c.Mirror.BatchSize.Octets(); got != 16<<20 {
-		t.Errorf("batch is %d octets", got)
 	}
 }
 

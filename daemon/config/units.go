@@ -16,8 +16,6 @@ type (
 	Hours int
 	// Days is a key that ends in _days.
 	Days int
-	// Mebibytes is a key that ends in _mebibytes.
-	Mebibytes int
 )
 
 // Duration is the time meant.
@@ -31,19 +29,3 @@ func (n Hours) Duration() time.Duration { return time.Duration(n) * time.Hour }
 
 // Duration is the time meant.
 func (n Days) Duration() time.Duration { return time.Duration(n) * 24 * time.Hour }
-
-// Octets is the size meant.
-func (n Mebibytes) Octets() int64 { return int64(n) << 20 }
-
-// AddrPorts reads a checked list of ip:port.
-func AddrPorts(list []string) ([]netip.AddrPort, error) {
-	addresses := make([]netip.AddrPort, len(list))
-	for i, text := range list {
-		address, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return nil, fmt.Errorf("reading address %q: %w", text, err)
-		}
-		addresses[i] = address
-	}
-	return addresses, nil
-}
