@@ -29,3 +29,16 @@ func (n Hours) Duration() time.Duration { return time.Duration(n) * time.Hour }
 
 // Duration is the time meant.
 func (n Days) Duration() time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// AddrPorts reads a checked list of ip:port.
+func AddrPorts(list []string) ([]netip.AddrPort, error) {
+	addresses := make([]netip.AddrPort, len(list))
+	for i, text := range list {
+		address, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading address %q: %w", text, err)
+		}
+		addresses[i] = address
+	}
+	return addresses, nil
+}
