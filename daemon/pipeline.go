@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mailstork/authhook"
+	"mailstork/daemon/config"
 	"mailstork/daemon/control"
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/milter"
@@ -105,9 +105,9 @@ func (d *Daemon) buildMilter(context.Context) error {
 
 func (d *Daemon) buildCutover(context.Context) (err error) {
 	c := d.config.DNS
-	resolvers, err1 := addrPorts(c.Resolvers)
-	public, err2 := addrPorts(c.PublicResolvers)
-	parents, err3 := addrPorts(c.Parents)
+	resolvers, err1 := config.AddrPorts(c.Resolvers)
+	public, err2 := config.AddrPorts(c.PublicResolvers)
+	parents, err3 := config.AddrPorts(c.Parents)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
@@ -252,18 +252,6 @@ func openClientSecret(path string) (secret.Secret, error) {
 		return secret.Secret{}, fmt.Errorf("reading hook secret: %s is empty; remove it and start again", path)
 	}
 	return secret.FromString(trimmed), nil
-}
-
-func addrPorts(texts []string) ([]netip.AddrPort, error) {
-	var all []netip.AddrPort
-	for _, text := range texts {
-		one, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return nil, fmt.Errorf("reading dns servers: %w", err)
-		}
-		all = append(all, one)
-	}
-	return all, nil
 }
 
 // ours tells whether a mail domain is being moved, or was.
