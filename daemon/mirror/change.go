@@ -130,7 +130,10 @@ func (r *round) expunge(ctx context.Context, expunges []Expunge) error {
 }
 
 func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) error {
-	conn := r.pairs[0].destination
+	conn, err := r.pairs[0].to(ctx) // copying may have cost the connection
+	if err != nil {
+		return err
+	}
 	selected, err := conn.Select(ctx, name)
 	if err != nil {
 		return onDestination(err)

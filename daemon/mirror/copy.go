@@ -104,7 +104,20 @@ func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk) error {
 	if err != nil {
 		return err
 	}
-	return onSource(r.missed(ctx, pr, &FolderView{Folder: *c.folder}, missing))
+	return r.vanished(ctx, pr, c.folder, missing)
+}
+
+// vanished notes messages that were listed and did not come. Those that were deleted at the source meanwhile need no
+// row; the others leave the folder unfinished.
+func (r *round) vanished(ctx context.Context, pr *pair, f *ledger.Folder, uids []uint32) error {
+	if err := r.missed(ctx, pr, &FolderView{Folder: *f}, uids); err != nil {
+		return onSource(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	view := r.viewOf(f.ID)
+	view.UIDs = slices.DeleteFunc(view.UIDs, func(uid uint32) bool { return slices.Contains(uids, uid) })
+	return nil
 }
 
 // open makes the chunk's folder the one that is open at the source, under the UIDVALIDITY of the plan.

@@ -417,6 +417,30 @@ func TestMessageThatIsRefusedForNowIsTriedByTheNextPass(t *testing.T) {
 	l.wantSame()
 }
 
+func TestMessageDeletedAtTheSourceWhileItIsCopiedNeedsNoRow(t *testing.T) { // L1
+	l := newLab(t, labOptions{})
+	var all []int
+	for n := range 700 { // more than is asked for at once
+		all = append(all, n+1)
+	}
+	l.put("INBOX", all...)
+	last := l.find(l.there, "INBOX", 700)
+	deleted := false
+	l.options.Step = func(_ context.Context, point string) error {
+		if point == "add" && !deleted {
+			deleted = true
+			return l.there.Delete(last)
+		}
+		return nil
+	}
+	l.options.Pairs = 1
+	l.pass() // with the ledger checker
+	l.options.Step = nil
+	l.wantNumbers("INBOX", all[:699]...)
+	l.pass()
+	l.wantRows(map[string]int{"copied": 699})
+}
+
 func TestMissingAppendUIDIsSettledByDigest(t *testing.T) { // L2
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 1, 2)

@@ -136,9 +136,9 @@ func (r *round) missed(ctx context.Context, pr *pair, view *FolderView, uids []u
 	if err != nil {
 		return err
 	}
-	uids = slices.DeleteFunc(uids, func(uid uint32) bool { return !has(listed, uid) })
-	if len(uids) > 0 {
-		r.problem(view.Folder.ID, "the source lists %d messages that it does not hand out (the first has UID %d)", len(uids), uids[0])
+	still := slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { return !has(listed, uid) })
+	if len(still) > 0 {
+		r.problem(view.Folder.ID, "the source lists %d messages that it does not hand out (the first has UID %d)", len(still), still[0])
 	}
 	return nil
 }

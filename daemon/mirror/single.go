@@ -90,7 +90,7 @@ func (r *round) spool(ctx context.Context, one *single) (found bool, err error) 
 	if err != nil {
 		return false, onSource(err)
 	}
-	return found, onSource(r.missed(ctx, pr, &FolderView{Folder: *one.folder}, missing))
+	return found, r.vanished(ctx, pr, one.folder, missing)
 }
 
 func (one *single) write(body io.Reader) error {
