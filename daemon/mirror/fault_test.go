@@ -66,8 +66,11 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	faults, passes := 0, 0
 	for _, at := range []cutAt{beforeRequest, afterRequest, replyLost, midLiteral} {
 		count, step := commands, int64(1)
-		if at == midLiteral {
-			count, step = literals, 19
+		switch at {
+		case beforeRequest: // nothing is in doubt: fewer are enough
+			step = 3
+		case midLiteral:
+			count, step = literals, 29
 		}
 		for n := int64(1); n <= count; n += step {
 			l.wipe()
@@ -91,7 +94,7 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d cuts, %d passes", faults, passes)
-	if faults < 25 {
+	if faults < 20 {
 		t.Errorf("only %d cuts happened", faults)
 	}
 }
@@ -113,7 +116,10 @@ func TestSourceCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	commands := p.commands.Load()
 	for _, at := range []cutAt{beforeRequest, replyLost, midReply} {
 		count, step := commands-1, int64(1) // nobody waits for the answer to the last, LOGOUT
-		if at == midReply {
+		switch at {
+		case beforeRequest:
+			step = 3
+		case midReply:
 			count, step = 133, 31
 		}
 		for n := int64(1); n <= count; n += step {
