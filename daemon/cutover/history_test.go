@@ -301,6 +301,9 @@ func (h *history) early(d Decision) string {
 // when the world becomes honest, each closes within the sum of its waits.
 func TestNoHistoryEndsEarlyAndEveryHonestOneEnds(t *testing.T) {
 	first, n := uint64(0), uint64(10_000)
+	if testing.Short() {
+		n = 1_000 // make e2e runs them all
+	}
 	if text := os.Getenv("CUTOVER_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {

@@ -43,6 +43,14 @@ func (l *lab) untilDone() (passes int) {
 	return passes
 }
 
+// everyNth thins the fault matrices of the everyday tests (-short); make e2e runs them whole.
+func everyNth() int64 {
+	if testing.Short() {
+		return 5
+	}
+	return 1
+}
+
 // TestCutsLoseNothingAndDoubleNothing cuts the connection to a real Dovecot at every command and literal of a first
 // pass, each in every way, and goes on at once. (L1, L2)
 func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
@@ -59,6 +67,7 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	l.options.Pairs = 1
 
 	l.pass()
+	sparse := everyNth()
 	commands, literals := p.commands.Load(), p.literals.Load()
 	if commands < 8 || literals != 133 {
 		t.Fatalf("a clean pass has %d commands and %d literals", commands, literals)
@@ -72,6 +81,7 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 		case midLiteral:
 			count, step = literals, 29
 		}
+		step *= sparse
 		for n := int64(1); n <= count; n += step {
 			l.wipe()
 			p.arm(at, n)
@@ -94,7 +104,7 @@ func TestCutsLoseNothingAndDoubleNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d cuts, %d passes", faults, passes)
-	if faults < 20 {
+	if faults < 20/int(sparse) {
 		t.Errorf("only %d cuts happened", faults)
 	}
 }
@@ -113,7 +123,7 @@ func TestSourceCutsLoseNothingAndDoubleNothing(t *testing.T) {
 	l.options.Source.Server = endpoint(t, p.address())
 	l.options.Pairs = 1
 	l.pass()
-	commands := p.commands.Load()
+	commands, sparse := p.commands.Load(), everyNth()
 	for _, at := range []cutAt{beforeRequest, replyLost, midReply} {
 		count, step := commands-1, int64(1) // nobody waits for the answer to the last, LOGOUT
 		switch at {
@@ -122,6 +132,7 @@ func TestSourceCutsLoseNothingAndDoubleNothing(t *testing.T) {
 		case midReply:
 			count, step = 133, 31
 		}
+		step *= sparse
 		for n := int64(1); n <= count; n += step {
 			l.wipe()
 			p.arm(at, n)
@@ -149,7 +160,7 @@ func TestStopsAtEveryStep(t *testing.T) {
 	want := l.content(l.there)
 	l.options.Pairs = 1
 	crash := errors.New("crash")
-	for stop := 1; ; stop++ {
+	for stop := 1; ; stop += int(everyNth()) {
 		steps := 0
 		l.options.Step = func(_ context.Context, point string) error {
 			if point == "add" { // a message in a batch that was not sent is no step
