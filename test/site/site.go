@@ -67,6 +67,9 @@ func Start(lab *testbed.Lab, o Options) (*Site, error) {
 		return nil, err
 	}
 	milterPort, err := testbed.FreePort()
+	for err == nil && milterPort == hookPort { // nobody holds it yet
+		milterPort, err = testbed.FreePort()
+	}
 	if err != nil {
 		return nil, err
 	}

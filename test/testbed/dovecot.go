@@ -131,6 +131,9 @@ func (c *dovecotConfig) choosePorts() error {
 		{&c.IMAPPort, &c.IMAPAddress}, {&c.IMAPSPort, &c.IMAPSAddress}, {&c.LMTPPort, &c.LMTPAddress},
 	} {
 		port, err := FreePort()
+		for err == nil && (port == c.IMAPPort || port == c.IMAPSPort) { // nobody holds them yet
+			port, err = FreePort()
+		}
 		if err != nil {
 			return err
 		}
