@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -41,13 +42,18 @@ func Fence(ctx context.Context, o FenceOptions) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var last []string
+	var failed error // why Dovecot could not be asked; not that time was up
 	for {
 		sessions, err := o.sessions(limited)
-		if err == nil && len(sessions) == 0 {
+		switch {
+		case err == nil && len(sessions) == 0:
 			return nil
-		}
-		if err == nil {
-			last = sessions
+		case err == nil:
+			last, failed = sessions, nil
+		case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
+			return err // no doveadm will come while we wait
+		case limited.Err() == nil || len(last) == 0 && failed == nil:
+			failed = err
 		}
 		select {
 		case <-tick.C:
@@ -55,8 +61,8 @@ func Fence(ctx context.Context, o FenceOptions) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("fencing %s: %w", o.User, context.Cause(ctx))
 			}
-			if len(last) == 0 {
-				return err
+			if failed != nil {
+				return failed
 			}
 			return fmt.Errorf("fencing %s: still there after %v: %s", o.User, timeout, strings.Join(last, "; "))
 		}
