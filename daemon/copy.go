@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/mirror/destination"
 	"mailstork/daemon/mirror/source"
+	"mailstork/daemon/mirror/wire"
 	"mailstork/daemon/secret"
 	"mailstork/daemon/store"
 )
@@ -35,7 +37,7 @@ func (e Endpoint) String() string { return e.User + " at " + e.Server.Host }
 // CopyJob is one account copied to another one without a daemon.
 type CopyJob struct {
 	From, To Endpoint
-	State    string        // file of the ledger; it belongs to this pair of accounts
+	State    string        // file of the ledger; it belongs to this pair of accounts. Empty: forgotten at the end
 	Doveadm  []string      // asks the destination's Dovecot for its sessions; empty: Settle is waited instead
 	Settle   time.Duration // how long commands of a dead session may still take effect
 	Pairs    int
@@ -43,8 +45,16 @@ type CopyJob struct {
 	Progress func(control.Pass)
 }
 
-// Copy makes one pass and returns how the accounts stand.
+// Copy makes one pass and returns how the accounts stand. Its errors are for people (*control.Error).
 func Copy(ctx context.Context, job CopyJob) (result mirror.Result, err error) {
+	if job.State == "" {
+		dir, err := os.MkdirTemp("", "mailstork-copy-")
+		if err != nil {
+			return result, fmt.Errorf("preparing a ledger: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		job.State = filepath.Join(dir, "ledger")
+	}
 	s, lock, err := job.open(ctx)
 	if err != nil {
 		return result, err
@@ -54,22 +64,30 @@ func Copy(ctx context.Context, job CopyJob) (result mirror.Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	result, err = mirror.Pass(ctx, job.options(a, ledger.New(s)))
-	return result, job.explain(err)
+	options := job.options(a, ledger.New(s))
+	if len(job.Doveadm) > 0 {
+		// A ledger that was forgotten can't tell that a killed run left something in doubt (L2).
+		if err := options.Fence(ctx); err != nil {
+			return result, job.explain(ctx, err)
+		}
+	}
+	result, err = mirror.Pass(ctx, options)
+	return result, job.explain(ctx, err)
 }
 
 // open takes the ledger's file for this process alone.
 func (job CopyJob) open(ctx context.Context) (*store.Store, *os.File, error) {
 	lock, err := os.OpenFile(job.State+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening state: %w", err)
+		return nil, nil, &control.Error{Kind: control.KindInvalid, Sentence: "the state file can't be opened", Raw: err.Error(), Hint: "mailstork copy --help"}
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("opening state: another mailstork copy uses %s", job.State), lock.Close())
+		return nil, nil, errors.Join(control.Refused("another mailstork copy works with the state file "+job.State, "fuser -v "+job.State+".lock"), lock.Close())
 	}
 	s, err := store.Open(ctx, job.State)
 	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
+		return nil, nil, errors.Join(&control.Error{Kind: control.KindInvalid, Sentence: "the state file can't be used", Raw: err.Error(),
+			Hint: "ls -l " + job.State}, lock.Close())
 	}
 	return s, lock, nil
 }
@@ -94,7 +112,8 @@ func (job CopyJob) account(ctx context.Context, s *store.Store) (account.Account
 		return err
 	})
 	if err == nil && a.SourceUser != pair {
-		err = fmt.Errorf("the state file %s belongs to the copy of %s: give another file", job.State, a.SourceUser)
+		err = &control.Error{Kind: control.KindRefused, Sentence: fmt.Sprintf("the state file %s belongs to the copy of %s", job.State, a.SourceUser),
+			Raw: "this one is of " + pair, Hint: "the same command with another --state FILE"}
 	}
 	if job.Switched {
 		a.SwitchedAt = a.CreatedAt
@@ -140,11 +159,27 @@ func (job CopyJob) settle(ctx context.Context) error {
 	}
 }
 
-// explain replaces hints that speak of a daemon.
-func (job CopyJob) explain(err error) error {
+// explain gives the error of a pass the form of a command's, with hints that need no daemon.
+func (job CopyJob) explain(ctx context.Context, err error) error {
 	var known *mirror.Error
-	if errors.As(err, &known) && len(known.Hint) > 9 && known.Hint[:9] == "mailstork" {
-		known.Hint = "run the same command again; it goes on where it stopped"
+	const again = "run the same command again; it goes on where it stopped"
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return &control.Error{Kind: control.KindFailed, Sentence: "interrupted; nothing is lost", Hint: again}
+	case !errors.As(err, &known):
+		return &control.Error{Kind: control.KindFailed, Sentence: "the pass stopped", Raw: err.Error(), Hint: again}
 	}
-	return err
+	told := forCommand(known, control.KindFailed)
+	if command, _, _ := strings.Cut(told.Hint, "   #"); strings.HasPrefix(command, "mailstork") {
+		told.Hint = again
+	} else {
+		told.Hint = command + "   # then run the same command again"
+	}
+	var login *wire.LoginError
+	if errors.As(err, &login) && login.Refused {
+		told.Hint = "give the password that this server accepts (mailstork copy --help)"
+	}
+	return told
 }

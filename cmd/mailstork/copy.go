@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +44,8 @@ Passwords come from files (--from-password-file, --to-password-file) or from the
 (` + fromPasswordVariable + `, ` + toPasswordVariable + `), never from the command line.
 
 With --state the ledger is kept in that file: the command may then be repeated, killed and resumed, and copies only what
-is new. Without it, messages that are at the destination already are recognised and not copied again.
+is new. Without it, messages that are at the destination already are recognised and not copied again; but the destination
+may go on storing for a moment what a killed run had sent, so then give --doveadm, or wait half a minute.
 
 Exit code 0 means that the two accounts are in sync.`,
 		Example: "  mailstork copy --from imaps://anna%40old.example@imap.old.example --to imaps://anna@mx.new.example --state anna.ledger",
@@ -74,42 +74,59 @@ Exit code 0 means that the two accounts are in sync.`,
 	return c
 }
 
-func (a app) runCopy(c *cobra.Command, f copyFlags) (err error) {
+func (a app) runCopy(c *cobra.Command, f copyFlags) error {
 	job, err := f.job()
 	if err != nil {
 		return usage(err, "mailstork copy --help")
-	}
-	if job.State == "" {
-		dir, err := os.MkdirTemp("", "mailstork-copy-")
-		if err != nil {
-			return fmt.Errorf("preparing a ledger: %w", err)
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		job.State = filepath.Join(dir, "ledger")
 	}
 	line := newProgress(c.ErrOrStderr(), a.now)
 	job.Progress = func(pass control.Pass) { line.show(pass) }
 	result, err := daemon.Copy(c.Context(), job)
 	line.end()
-	if err != nil {
-		return &exitError{code: exitNotInSync, next: nextOf(err), err: err}
+	if err == nil {
+		err = f.notInSync(result)
 	}
-	if err := a.tellCopied(c, f, result); err != nil {
+	var known *control.Error
+	switch {
+	case errors.As(err, &known) && known.Kind != control.KindFailed:
 		return err
+	case err != nil:
+		return &exitError{code: exitNotInSync, err: err}
 	}
-	if problems := result.Problems(); len(problems) > 0 {
-		return &exitError{code: exitNotInSync, next: "mailstork copy … again",
-			err: fmt.Errorf("folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)}
-	}
-	return nil
+	return a.tellCopied(c, f, result)
 }
 
-func nextOf(err error) string {
-	var known *mirror.Error
-	if errors.As(err, &known) {
-		return known.Hint
+// notInSync says what keeps the accounts from being in sync after a pass that reached its end.
+func (f copyFlags) notInSync(result mirror.Result) error {
+	failed := &control.Error{Kind: control.KindFailed, Hint: "run the same command again; it goes on where it stopped"}
+	problems, parked, refused := result.Problems(), result.Total.Parked, result.Total.Fates[ledger.Refused]
+	switch {
+	case len(problems) > 0:
+		failed.Sentence = fmt.Sprintf("folder %q could not be finished", problems[0].Name)
+		failed.Raw = problems[0].Problem
+		if more := len(problems) - 1; more > 0 {
+			failed.Sentence += fmt.Sprintf(" (and %d more folders)", more)
+		}
+	case parked > 0:
+		failed.Sentence = messages(parked) + " landed at the destination and vanished again before we could see: removed by somebody, or never arrived"
+		failed.Hint = "look for them; to copy what is missing anew: the same command with a new --state FILE"
+	case refused > 0:
+		failed.Sentence = "the destination can't store " + messages(refused) + " of the source; everything else is in sync"
+		failed.Hint = "look at the messages at the source"
+		if f.state != "" {
+			failed.Hint = "ls " + f.state + ".refused   # their bytes"
+		}
+	default:
+		return nil
 	}
-	return ""
+	return failed
+}
+
+func messages(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return count(n) + " messages"
 }
 
 func (f copyFlags) job() (job daemon.CopyJob, err error) {
@@ -142,13 +159,17 @@ func readPassword(file, variable string) (secret.Secret, error) {
 		if err != nil {
 			return secret.Secret{}, fmt.Errorf("reading the password: %w", err)
 		}
-		return secret.New(bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))), nil
+		if content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r")); len(content) == 0 {
+			return secret.Secret{}, fmt.Errorf("there is no password in %s", file)
+		}
+		return secret.New(content), nil
 	}
-	password, set := os.LookupEnv(variable)
-	if !set {
+	password := os.Getenv(variable)
+	if password == "" {
 		return secret.Secret{}, fmt.Errorf("there is no password: give a file, or set %s", variable)
 	}
-	return secret.FromString(password), nil
+	// No program that we start gets to know it (S1).
+	return secret.FromString(password), os.Unsetenv(variable)
 }
 
 // copied is the result as JSON.
@@ -167,8 +188,8 @@ func (a app) tellCopied(c *cobra.Command, f copyFlags, result mirror.Result) err
 		return writeJSON(c.OutOrStdout(), copied{Source: result.Source, Appended: result.Appended, Octets: result.Octets,
 			Fates: result.Total.Fates, Parked: result.Total.Parked, TookMS: result.Took.Milliseconds(), Problems: len(result.Problems())})
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "in sync: %d messages at the source, %d copied by this run in %s\n",
-		result.Source, result.Appended, result.Took.Round(10*time.Millisecond))
+	_, err := fmt.Fprintf(c.OutOrStdout(), "in sync: %s at the source, %s copied by this run in %s\n",
+		messages(result.Source), count(result.Appended), span(result.Took.Round(100*time.Millisecond)))
 	for _, fate := range ledger.Fates {
 		if n := result.Total.Fates[fate]; fate != ledger.Copied && n > 0 && err == nil {
 			_, err = fmt.Fprintf(c.OutOrStdout(), "  %d %s\n", n, fate)

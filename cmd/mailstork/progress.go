@@ -30,7 +30,8 @@ type progress struct {
 	mu      sync.Mutex
 	shownAt time.Time
 	shown   control.Pass
-	drawn   bool // a line without its end stands on the terminal
+	drawn   bool   // a line without its end stands on the terminal
+	written string // the last plain line
 	samples []sample
 }
 
@@ -88,7 +89,10 @@ func (p *progress) end() {
 
 func (p *progress) write(line string) {
 	if p.width == nil {
-		fmt.Fprintln(p.out, line)
+		if line != p.written {
+			fmt.Fprintln(p.out, line)
+		}
+		p.written = line
 		return
 	}
 	limit := p.width() - 1 // the last column would wrap

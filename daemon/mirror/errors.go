@@ -150,6 +150,8 @@ func (o Options) explainDestination(e *Error, err error) {
 		e.Next = OperatorMustAct
 		e.Sentence = fmt.Sprintf("This server's Dovecot does not let mailstork in as %s.", login.User)
 		e.Hint = "mailstork doctor"
+	case errors.As(err, &login):
+		e.Sentence = fmt.Sprintf("The destination %s lets nobody in for now.", o.Destination.Address)
 	case o.Destination.MasterUser == "":
 		known := explainServer("the destination "+o.Destination.Address, serverOf(o.Destination), err)
 		e.Next, e.Sentence, e.Answer, e.Hint = known.Next, known.Sentence, known.Answer, known.Hint
