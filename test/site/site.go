@@ -34,6 +34,8 @@ type Options struct {
 	Postfix bool                      // with Postfix and the milter
 	Config  map[string]map[string]any // overrides of the daemon's configuration, by group and key
 	Env     []string                  // more environment for the daemon
+	// Via opens a way to the source's address and returns the loopback address where that way begins.
+	Via func(address string) (string, error)
 	// Prepare runs before the servers start; it may change the options.
 	Prepare func(lab *testbed.Lab, o *Options) error
 }
@@ -290,7 +292,15 @@ func Eventually(within time.Duration, check func() error) error {
 
 // AddDomain adds the site's domain with its source.
 func (s *Site) AddDomain(more ...string) error {
-	_, port, err := net.SplitHostPort(s.Source.IMAPSAddress)
+	address := s.Source.IMAPSAddress
+	if s.Via != nil {
+		via, err := s.Via(address)
+		if err != nil {
+			return err
+		}
+		address = via
+	}
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
 	}
