@@ -28,10 +28,16 @@ func inheritListeners() (*listeners, error) {
 	return &listeners{inherited: byName}, nil
 }
 
+// has tells whether systemd opened the socket of that name.
+func (l *listeners) has(name string) bool {
+	given := l.inherited[name]
+	return len(given) > 0 && given[0] != nil
+}
+
 // open returns the inherited socket of that name, or listens on address: a path (Unix socket) or host:port.
 func (l *listeners) open(name, address string, mode os.FileMode) (net.Listener, error) {
-	if given := l.inherited[name]; len(given) > 0 && given[0] != nil {
-		return given[0], nil
+	if l.has(name) {
+		return l.inherited[name][0], nil
 	}
 	if !strings.HasPrefix(address, "/") {
 		listener, err := net.Listen("tcp", address)

@@ -152,8 +152,10 @@ func (d *Daemon) openDoors(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	if err := control.ShareWithGroup(d.config.Control.Socket, d.config.Control.Group); err != nil {
-		return err
+	if !d.listeners.has(controlSocket) { // systemd's socket unit says who may use its own
+		if err := control.ShareWithGroup(d.config.Control.Socket, d.config.Control.Group); err != nil {
+			return err
+		}
 	}
 	api := &control.Server{Operator: d, Logger: d.logger}
 	group.Go(func() error { return api.Serve(ctx, controlListener) })

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,12 +65,12 @@ func (d *decisions) last() authhook.Decision {
 // slowVerifier lets tests make the source slow.
 type slowVerifier struct {
 	authhook.IMAPVerifier
-	delay time.Duration
+	delay atomic.Int64 // nanoseconds
 }
 
 func (v *slowVerifier) Verify(ctx context.Context, src account.Source, user string, password secret.Secret) error {
 	select {
-	case <-time.After(v.delay):
+	case <-time.After(time.Duration(v.delay.Load())):
 	case <-ctx.Done():
 	}
 	return v.IMAPVerifier.Verify(ctx, src, user, password)
@@ -363,7 +364,7 @@ func TestSlowSourceHoldsUpNobodyElse(t *testing.T) {
 	s := newSite(t, accounts, "")
 	s.wantIn("anna@example.org", canary)
 	s.knows("anna@example.org")
-	s.verifier.delay = 3 * time.Second
+	s.verifier.delay.Store(int64(3 * time.Second))
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() { s.wantIn(fmt.Sprintf("slow%d@example.org", i), "slow") })
