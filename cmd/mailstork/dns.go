@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +51,7 @@ about one of its domains.`,
 		if *asJSON {
 			err = writeJSON(c.OutOrStdout(), report)
 		} else {
-			writeDNS(c.OutOrStdout(), report)
+			err = dnscheck.Text(c.OutOrStdout(), report)
 		}
 		if err == nil && report.MX != dnscheck.Here {
 			err = &exitError{code: exitDNS, err: errors.New("")}
@@ -144,87 +141,4 @@ func (f dnsFlags) options(configured config.DNS) (dnscheck.Options, error) {
 		o.Port = uint16(f.port)
 	}
 	return o, nil
-}
-
-func writeDNS(out io.Writer, r dnscheck.Report) {
-	style := styleOf(out)
-	fmt.Fprintf(out, "%s: %s\n", style.bold(clean(r.Domain)), clean(r.Sentence))
-	for _, holdout := range r.Holdouts {
-		fmt.Fprintf(out, "  - %s\n", clean(holdout))
-	}
-	if len(r.Servers) > 0 {
-		t := newTable("AUTHORITATIVE SERVER", "ADDRESS", "MX", "RECORDS", ">TTL", "SERIAL", "PROBLEM")
-		for _, s := range r.Servers {
-			t.row(s.Name, s.Address, string(s.MX), exchangers(s.Records), ttl(s.TTLSeconds), serial(s.Serial), s.Problem)
-		}
-		fmt.Fprintln(out)
-		t.write(out)
-	}
-	if len(r.Caches) > 0 {
-		t := newTable("PUBLIC RESOLVER", "MX", "RECORDS", ">EXPIRES IN", "PROBLEM")
-		for _, cache := range r.Caches {
-			t.row(cache.Resolver, string(cache.MX), exchangers(cache.Records), ttl(cache.RemainingTTLSeconds), cache.Problem)
-		}
-		fmt.Fprintln(out)
-		t.write(out)
-	}
-	if len(r.SPF.Checks) > 0 {
-		t := newTable("SPF OF", "RESULT", "DETAIL")
-		for _, check := range r.SPF.Checks {
-			t.row(check.Address, check.Result, check.Detail)
-		}
-		fmt.Fprintln(out)
-		t.write(out)
-	}
-	writeFindings(out, "ERRORS", r.Errors)
-	writeFindings(out, "WARNINGS", r.Warnings)
-	writeRecords(out, "PUBLISH", r.Publish)
-	writeRecords(out, "REMOVE", r.Remove)
-}
-
-func writeFindings(out io.Writer, title string, findings []dnscheck.Finding) {
-	if len(findings) == 0 {
-		return
-	}
-	fmt.Fprintf(out, "\n%s\n", styleOf(out).bold(title))
-	for _, finding := range findings {
-		fmt.Fprintf(out, "- %s\n", clean(finding.Text))
-	}
-}
-
-func writeRecords(out io.Writer, title string, records []dnscheck.Record) {
-	if len(records) == 0 {
-		return
-	}
-	fmt.Fprintf(out, "\n%s\n", styleOf(out).bold(title))
-	for _, record := range records {
-		line := clean(record.Line())
-		if record.Keep {
-			line += "   ; keep"
-		}
-		fmt.Fprintln(out, line)
-	}
-}
-
-func exchangers(records []dnscheck.MX) string {
-	var parts []string
-	for _, mx := range records {
-		parts = append(parts, fmt.Sprintf("%d %s", mx.Preference, mx.Host))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// serial is the zone's version; 0 means that the server did not tell.
-func serial(n uint32) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatUint(uint64(n), 10)
-}
-
-func ttl(seconds uint32) string {
-	if seconds == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d s", seconds)
 }
