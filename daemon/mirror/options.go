@@ -27,6 +27,8 @@ type Options struct {
 	KeepDir string
 	// Pairs is the number of connections to each side; 0 means 2.
 	Pairs int
+	// Batch is the most messages of one APPEND; 0 means 100.
+	Batch int
 	// CompareEvery is how long listings of changes are trusted before both sides are compared in full; 0 means a day.
 	CompareEvery time.Duration
 	// Progress is called after each step worth telling, from several goroutines but never twice at once. May be nil.
@@ -48,6 +50,9 @@ func (o Options) filled() (Options, error) {
 	}
 	if o.Pairs <= 0 {
 		o.Pairs = defaultPairs
+	}
+	if o.Batch <= 0 {
+		o.Batch = batchMessages
 	}
 	if o.CompareEvery <= 0 {
 		o.CompareEvery = 24 * time.Hour

@@ -34,7 +34,7 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 	if s.stop(nil) != nil {
 		return errStopped
 	}
-	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= batchMessages || s.open.octets+m.Size > batchOctets) {
+	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= s.Batch || s.open.octets+m.Size > batchOctets) {
 		if err := s.send(ctx); err != nil {
 			return err
 		}

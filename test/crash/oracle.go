@@ -1,0 +1,149 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror"
+)
+
+// judge tells what is wrong at rest.
+func (b *Bench) judge(ctx context.Context, h History) error {
+	if wrong := append(b.source.wrong, b.here.wrong...); len(wrong) > 0 {
+		return fmt.Errorf("FORBIDDEN: %s", wrong[0])
+	}
+	found, err := b.ledger.CheckSettled(ctx, b.account.ID)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("LEDGER: %v", found)
+	}
+	parked, err := b.parked(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.count(parked); err != nil {
+		return err
+	}
+	if h.Action == Nothing {
+		return b.same(parked)
+	}
+	return b.marks()
+}
+
+// parked counts messages that nobody can tell about, by body.
+func (b *Bench) parked(ctx context.Context) (map[string]int, error) {
+	counts := map[string]int{}
+	rows, err := b.store.Reader().QueryContext(ctx,
+		`SELECT source_name, source_uid FROM message JOIN folder USING (folder_id) WHERE stage = 'parked'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var uid uint32
+		if err := rows.Scan(&name, &uid); err != nil {
+			return nil, err
+		}
+		letters := b.source.folders[name].letters
+		if i := slices.IndexFunc(letters, func(l letter) bool { return l.uid == uid }); i >= 0 {
+			counts[letters[i].body]++
+		}
+	}
+	return counts, rows.Err()
+}
+
+// count holds what took effect against what the source has: nothing lost (L1), twice (L2) or back (L3).
+func (b *Bench) count(parked map[string]int) error {
+	for p, n := range b.here.appended {
+		if n > b.reached[p] {
+			what := "TWICE"
+			if b.here.removed[p.body] > 0 {
+				what = "BACK"
+			}
+			return fmt.Errorf("%s: %q was stored %d times in %q, the source has it %d times", what, title(p.body), n, p.folder, b.reached[p])
+		}
+	}
+	atSource := map[string]int{}
+	for _, f := range b.source.folders {
+		for _, l := range f.letters {
+			atSource[l.body]++
+		}
+	}
+	for body, n := range atSource {
+		if here := b.here.count(body); here+b.here.removed[body]+parked[body] < n {
+			return fmt.Errorf("LOST: the source has %q %d times; %d are here, %d were deleted here, %d are parked", title(body), n, here, b.here.removed[body], parked[body])
+		}
+	}
+	return nil
+}
+
+// same compares both sides where nobody but the mirror did anything.
+func (b *Bench) same(parked map[string]int) error {
+	if len(parked) > 0 {
+		return fmt.Errorf("PARKED: %v, and nobody touched anything", parked)
+	}
+	for name := range b.source.folders {
+		there, here := b.source.contents(name), b.here.contents(name)
+		if b.scenario.adopted { // what others stored keeps its flags
+			there, here = bodies(there), bodies(here)
+		}
+		if !slices.Equal(there, here) {
+			return fmt.Errorf("DIFFERENT: folder %q has %q there and %q here", name, there, here)
+		}
+	}
+	return nil
+}
+
+func bodies(lines []string) (only []string) {
+	for _, line := range lines {
+		body, _, _ := strings.Cut(line, " | ")
+		only = append(only, body)
+	}
+	return only
+}
+
+// marks: what the owner flagged here stays flagged.
+func (b *Bench) marks() error {
+	for name, f := range b.here.folders {
+		for _, l := range f.letters {
+			if l.marked && !slices.Contains(l.flags, `\Flagged`) {
+				return fmt.Errorf("FLAG: the owner's flag of %q in %q is gone", title(l.body), name)
+			}
+		}
+	}
+	return nil
+}
+
+func title(body string) string {
+	_, after, _ := strings.Cut(body, "Subject: ")
+	subject, _, _ := strings.Cut(after, "\r\n")
+	return subject
+}
+
+// verify asks the mirror's own proof (I12).
+func (b *Bench) verify(ctx context.Context) error {
+	report, err := mirror.Verify(ctx, b.options())
+	b.sessions.Wait()
+	if err != nil {
+		return fmt.Errorf("VERIFY: %w", err)
+	}
+	if len(report.Unexplained) > 0 {
+		return fmt.Errorf("VERIFY: %v", report.Unexplained)
+	}
+	for _, f := range report.Folders {
+		sum := f.Parked
+		for _, fate := range ledger.Fates {
+			sum += f.Fates[fate]
+		}
+		if sum != f.Messages {
+			return fmt.Errorf("VERIFY: folder %q has %d messages, %d are accounted for", f.Name, f.Messages, sum)
+		}
+	}
+	return nil
+}
