@@ -150,8 +150,8 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 		return onDestination(err)
 	}
 	group = slices.DeleteFunc(group, func(e Expunge) bool {
-		now, untouched := flags[e.UID]
-		return e.UIDValidity != selected.UIDValidity || !untouched || !strings.EqualFold(now, e.Flags)
+		now, present := flags[e.UID]
+		return e.UIDValidity != selected.UIDValidity || !present || !untouched(now, e.Flags)
 	})
 	uids := make([]uint32, len(group))
 	for i, e := range group {
@@ -169,4 +169,11 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 		}
 		return nil
 	})
+}
+
+// untouched tells whether nobody changed the flags of a copy that is to go. \Deleted alone is no objection: a removal
+// of ours that was cut short leaves it, and an owner who set it wants the same.
+func untouched(now, base string) bool {
+	without := slices.DeleteFunc(ledger.SplitFlags(now), func(flag string) bool { return flag == `\Deleted` })
+	return strings.EqualFold(now, base) || strings.EqualFold(ledger.JoinFlags(without), base)
 }
