@@ -251,6 +251,9 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 	if err != nil {
 		return control.Account{}, d.changed(err)
 	}
+	if action != control.Pause {
+		d.troubles.note(address, trouble{}, false) // DuePass has forgotten what it could
+	}
 	d.events.Record(ctx, eventlog.Event{Name: string(action), Domain: a.Domain, Account: address, State: string(a.State)})
 	if a, err = d.account(ctx, address); err != nil {
 		return control.Account{}, err

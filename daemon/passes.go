@@ -27,6 +27,9 @@ import (
 func (d *Daemon) runPass(ctx context.Context, lease schedule.Lease, a account.Account) schedule.Outcome {
 	ctx, end := d.progress.begin(ctx, a.Address)
 	defer end()
+	if now, err := d.store.Account(ctx, a.Address); err == nil && now.Paused { // between the claim and begin
+		return d.interrupted(errPaused, a)
+	}
 	began := time.Now()
 	detail, err := d.pass(ctx, lease, &a, began)
 	if ctx.Err() != nil {
@@ -127,7 +130,7 @@ func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror
 	if problems := result.Problems(); len(problems) > 0 {
 		reason := fmt.Sprintf("Folder %q could not be finished: %s", problems[0].Name, problems[0].Problem)
 		if more := len(problems) - 1; more > 0 {
-			reason += fmt.Sprintf(" (and %d more folders)", more)
+			reason += " (and " + number(more, "more folder") + ")"
 		}
 		return &mirror.Error{Next: mirror.RetryLater, Reach: mirror.ReachFolder, Sentence: reason + ".",
 			Hint: "mailstork doctor   # tried again by itself; at once: mailstork account sync " + string(a.Address)}
@@ -193,6 +196,14 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 func showProgress(address account.Address, p mirror.Progress) control.Pass {
 	return control.Pass{Account: address, Phase: p.Phase, Folder: p.Folder, Messages: int64(p.Messages), MessagesTotal: int64(p.Of),
 		Octets: p.Octets, OctetsTotal: p.OfOctets}
+}
+
+// number is "1 account" or "2 accounts".
+func number(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // summary tells what a pass changed; empty when nothing.

@@ -32,7 +32,11 @@ func (d *Daemon) troubleOf(a account.Account, err error) trouble {
 }
 
 func (d *Daemon) diskFull(a account.Account, err error) trouble {
-	return trouble{"A disk of this server is full; nothing is lost, the pass goes on when there is room. Answer: " + err.Error(),
+	raw := err.Error()
+	if known := (*mirror.Error)(nil); errors.As(err, &known) {
+		raw = known.Answer
+	}
+	return trouble{"A disk of this server is full; nothing is lost, the pass goes on when there is room. Answer: " + raw,
 		"df -h " + d.config.StateDir + "   # when there is room: mailstork account sync " + string(a.Address)}
 }
 

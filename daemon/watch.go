@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mailstork/daemon/account"
@@ -133,10 +134,10 @@ func (d *Daemon) finish(ctx context.Context, domain account.Domain, accounts []a
 	}
 	switch {
 	case left > 0:
-		memory.Waiting = fmt.Sprintf("last passes: %d of %d accounts are not done yet", left, len(accounts))
+		memory.Waiting = fmt.Sprintf("last passes: %d of %s not done yet", left, number(len(accounts), "account"))
 		return d.keepMemory(ctx, domain, domain.State, memory)
 	case listed > 0:
-		memory.Waiting = fmt.Sprintf("waiting: %d accounts never logged in here; the domain closes without them at the deadline", listed)
+		memory.Waiting = fmt.Sprintf("waiting: %s never logged in here; the domain closes without them at the deadline", number(listed, "account"))
 		return d.keepMemory(ctx, domain, domain.State, memory)
 	}
 	return d.closeDomain(ctx, domain, memory)
@@ -228,5 +229,5 @@ func (d *Daemon) cutoverMemory(ctx context.Context, domain account.Domain) (cuto
 }
 
 func showMemory(m cutover.Memory) control.Cutover {
-	return control.Cutover{Waiting: m.Waiting, CheckedAt: m.CheckedAt, Holdouts: m.Holdouts, DueAt: m.DueAt}
+	return control.Cutover{Waiting: strings.TrimPrefix(m.Waiting, "waiting: "), CheckedAt: m.CheckedAt, Holdouts: m.Holdouts, DueAt: m.DueAt}
 }
