@@ -58,8 +58,7 @@ type state struct {
 	ghosts       []command
 	clock        time.Time
 	happened     bool          // the action has been done, or there was none to do
-	reached      map[place]int // most that the source ever had
-	foreign      int           // messages that somebody else put here
+	reached      map[place]int // the most that the source ever had
 }
 
 const owner = "anna@example.org"
@@ -188,7 +187,7 @@ func (b *Bench) settleGhosts() {
 			b.execute(c)
 		}
 	}
-	if b.late != AfterLook {
+	if b.late != AfterLook && b.late != AtEnd {
 		b.ghosts, b.dead = nil, 0
 	}
 }

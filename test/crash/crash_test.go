@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
@@ -16,6 +17,7 @@ var (
 	seed    = flag.Uint64("seed", 0, "of the sample; 0: a new one")
 	history = flag.String("history", "", "one history, as a failure names it")
 	only    = flag.String("only", "", "one scenario")
+	until   = flag.String("until", "", "end with the first failure that begins with this word")
 )
 
 // memory is where a ledger costs no disk.
@@ -41,19 +43,21 @@ func TestNothingIsLostTwiceOrBackWhateverFailsWhere(t *testing.T) {
 		m.Only = []string{*only}
 	}
 	if *full {
-		m.Thin = 1
+		m.Thin, m.ThinSeconds = 1, *thin
 	}
 	broken := 0
-	m.Failed = func(h History, err error) {
-		if broken++; broken <= 20 {
+	m.Failed = func(h History, err error) bool {
+		wanted := *until == "" || strings.HasPrefix(err.Error(), *until)
+		if broken++; wanted && broken <= 20 {
 			t.Errorf("%v\n\tseed %d; again: go test ./test/crash -count=1 -run TestHistory -history '%s'", err, m.Seed, h)
 		}
+		return *until == "" || !wanted
 	}
 	began := time.Now()
 	if err := m.Run(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d histories, %d passes of the engine, %d broken, seed %d, %v", m.Runs(), m.Passes(), broken, m.Seed, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d histories with %d different ends, %d passes of the engine, %d broken, seed %d, %v", m.Runs(), m.Tails(), m.Passes(), broken, m.Seed, time.Since(began).Round(time.Millisecond))
 	if m.Runs() < *atLeast || m.Runs() == 0 {
 		t.Errorf("only %d histories; want %d", m.Runs(), *atLeast)
 	}

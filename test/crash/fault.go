@@ -24,9 +24,11 @@ const (
 
 // What happens to commands that a dead client had sent whole.
 const (
+	// The last two happen earlier when the fence waits for them.
 	Dropped   = "dropped" // never executed
 	AtOnce    = "at-once" // before the next pass
-	AfterLook = "look"    // after the first look of the next pass, at the latest before the server forgets the session
+	AfterLook = "look"    // after the first look of the next pass
+	AtEnd     = "end"     // at the end of the next pass
 )
 
 // Fault is what goes wrong in one pass.
@@ -112,6 +114,7 @@ func (b *Bench) change(s *session, c command) (answer string, err error) {
 	b.here.changes++
 	switch {
 	case b.stopped || b.over:
+		c.tag = ""
 		b.ghosts = append(b.ghosts, c)
 		return "", nil // nobody reads it
 	case !hit:
@@ -127,6 +130,7 @@ func (b *Bench) change(s *session, c command) (answer string, err error) {
 		b.execute(c)
 		return "", errCut
 	case Ghost:
+		c.tag = ""
 		b.ghosts = append(b.ghosts, c)
 		return "", errCut
 	case Refused:
@@ -204,15 +208,14 @@ func (b *Bench) looked(s *session) error {
 	if err := s.w.Flush(); err != nil {
 		return err
 	}
-	b.haunt()
+	if b.late == AfterLook {
+		b.haunt()
+	}
 	return nil
 }
 
 // haunt executes what dead clients sent.
 func (b *Bench) haunt() {
-	if b.late != AfterLook {
-		return
-	}
 	for _, c := range b.ghosts[:b.dead] {
 		b.execute(c)
 	}

@@ -29,10 +29,11 @@ const (
 	FlagNewest   Action = "flag-newest"
 	Deliver      Action = "deliver" // somebody else stores the same bytes as one of the twins
 	DeliverMove  Action = "deliver-move"
+	GapMoveTwin  Action = "gap-move-twin" // a letter comes and goes at once, and an old twin is moved
 )
 
 // Actions are all of them.
-var Actions = []Action{Nothing, DeleteNewest, DeleteFirst, MoveNewest, MoveFirst, FlagNewest, Deliver, DeliverMove}
+var Actions = []Action{Nothing, DeleteNewest, DeleteFirst, MoveNewest, MoveFirst, FlagNewest, Deliver, DeliverMove, GapMoveTwin}
 
 // act does the action once. It notes whether there was anything to do.
 func (b *Bench) act() {
@@ -51,11 +52,15 @@ func (b *Bench) act() {
 	case Nothing:
 	case Deliver, DeliverMove:
 		w.put("INBOX", letter{body: twin})
-		b.foreign++
 		b.acted = true
 		if b.action == DeliverMove {
 			b.acted = b.move(name, uid)
 		}
+	case GapMoveTwin:
+		uid := w.put("INBOX", letter{body: written("visitor")})
+		_, _ = w.remove("INBOX", uid)
+		i := slices.IndexFunc(w.folders["INBOX"].letters, func(l letter) bool { return l.body == twin })
+		b.acted = i >= 0 && b.move("INBOX", w.folders["INBOX"].letters[i].uid)
 	case DeleteNewest, DeleteFirst:
 		l, found := w.remove(name, uid)
 		if b.acted = found; found {

@@ -1,10 +1,15 @@
 package crash
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -15,20 +20,26 @@ type Matrix struct {
 	Dir     string
 	Workers int
 	// Of each choice, one in so many is looked at, by Seed; 0 and 1: every one.
-	Thin    int
-	Seed    uint64
-	Only    []string // scenarios; empty: all
-	Context context.Context
-	// Failed is called with each history that broke something, never twice at once.
-	Failed func(History, error)
+	Thin int
+	// ThinSeconds thins second faults after the owner acted; pairs of faults without him are all looked at.
+	ThinSeconds int
+	Seed        uint64
+	Only        []string // scenarios; empty: all
+	Context     context.Context
+	// Failed is called with each history that broke something, never twice at once. When it returns false, all end.
+	Failed func(History, error) bool
 
-	runs, passes atomic.Int64
-	reporting    sync.Mutex
+	runs, passes, tails atomic.Int64
+	enough              atomic.Bool
+	reporting           sync.Mutex
+	rested              sync.Map // moments from which everything came to a good end
 }
 
-// Runs is the number of histories that were judged, Passes how often the engine ran for them.
+// Runs is the number of histories, Passes how often the engine ran for them, Tails how many of them had an end of
+// their own: the others came to a moment from which another one had been judged.
 func (m *Matrix) Runs() int64   { return m.runs.Load() }
 func (m *Matrix) Passes() int64 { return m.passes.Load() }
+func (m *Matrix) Tails() int64  { return m.tails.Load() }
 
 // task is one fault of a first pass.
 type task struct {
@@ -41,7 +52,7 @@ type task struct {
 func (m *Matrix) Run() error {
 	var scenarios []*Scenario
 	for _, s := range Scenarios {
-		if len(m.Only) == 0 || contains(m.Only, s.name) {
+		if len(m.Only) == 0 || slices.Contains(m.Only, s.name) {
 			scenarios = append(scenarios, s)
 		}
 	}
@@ -67,15 +78,6 @@ func (m *Matrix) Run() error {
 	return <-errs
 }
 
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
-}
-
 // plan finds the places where the first pass of each scenario can fail.
 func (m *Matrix) plan(scenarios []*Scenario, tasks chan<- task) error {
 	b, done, err := m.bench()
@@ -92,7 +94,7 @@ func (m *Matrix) plan(scenarios []*Scenario, tasks chan<- task) error {
 			return fmt.Errorf("scenario %s without faults: %w", s.name, err)
 		}
 		for _, f := range b.places() {
-			if seed := rng.Uint64(); m.keeps(rng) {
+			if seed := rng.Uint64(); m.keeps(rng, m.Thin) {
 				tasks <- task{s, f, seed}
 			}
 		}
@@ -100,7 +102,9 @@ func (m *Matrix) plan(scenarios []*Scenario, tasks chan<- task) error {
 	return nil
 }
 
-func (m *Matrix) keeps(rng *rand.Rand) bool { return m.Thin <= 1 || rng.IntN(m.Thin) == 0 }
+func (m *Matrix) keeps(rng *rand.Rand, oneIn int) bool {
+	return !m.enough.Load() && (oneIn <= 1 || rng.IntN(oneIn) == 0)
+}
 
 func (m *Matrix) bench() (b *Bench, done func(), err error) {
 	dir, err := os.MkdirTemp(m.Dir, "crash-")
@@ -139,9 +143,9 @@ func (b *Bench) lates() []string {
 	case len(b.ghosts) == 0:
 		return []string{""}
 	case b.fault.Kind == Ghost:
-		return []string{AtOnce, AfterLook}
+		return []string{AtOnce, AfterLook, AtEnd}
 	}
-	return []string{Dropped, AtOnce, AfterLook}
+	return []string{Dropped, AtOnce, AfterLook, AtEnd}
 }
 
 type worker struct {
@@ -166,6 +170,36 @@ func (w *worker) run(tasks <-chan task) error {
 	}
 	return nil
 }
+
+// moment names everything on which the rest of a history depends. Batches are named at random; what counts is which
+// rows share one.
+func (s snapshot) moment(h History) [sha256.Size]byte {
+	var text bytes.Buffer
+	fmt.Fprintln(&text, h.Scenario, h.Action == Nothing, h.Second.Late, s.clock, s.ghosts)
+	for _, w := range []*world{s.source, s.here} {
+		for _, name := range slices.Sorted(maps.Keys(w.folders)) {
+			fmt.Fprintf(&text, "%q %+v\n", name, *w.folders[name])
+		}
+		fmt.Fprintln(&text, w.appended, w.removed, w.last, w.wrong)
+	}
+	batches := map[string]int{}
+	for _, table := range tables {
+		for _, row := range s.tables[table] {
+			for _, value := range row {
+				if name, isText := value.(string); isText && batchName.MatchString(name) {
+					if _, known := batches[name]; !known {
+						batches[name] = len(batches)
+					}
+					value = batches[name]
+				}
+				fmt.Fprintf(&text, "%v,", value)
+			}
+		}
+	}
+	return sha256.Sum256(text.Bytes())
+}
+
+var batchName = regexp.MustCompile(`^[a-z2-7]{8}\.[0-9]+$`)
 
 // first runs the first pass once for all that may follow.
 func (w *worker) first(t task) error {
@@ -192,7 +226,7 @@ func (w *worker) first(t task) error {
 		h.First.Late = late
 		for _, h.Action = range Actions {
 			for _, h.When = range []string{Before, InFence, InPass} {
-				if h.Action == Nothing && h.When != Before || !w.keeps(w.rng) {
+				if h.Action == Nothing && h.When != Before || !w.keeps(w.rng, w.Thin) {
 					continue
 				}
 				if err := w.second(h, after); err != nil {
@@ -217,8 +251,12 @@ func (w *worker) second(h History, after snapshot) error {
 	}
 	places := w.probed
 	w.report(h, err)
+	thin := max(w.Thin, 1)
+	if h.Action != Nothing {
+		thin = max(w.Thin, w.ThinSeconds)
+	}
 	for _, f := range places {
-		if !w.keeps(w.rng) {
+		if !w.keeps(w.rng, thin) {
 			continue
 		}
 		h.Second, next.fault = f, f
@@ -236,21 +274,25 @@ func (w *worker) second(h History, after snapshot) error {
 // rest ends a history in every way in which the ghosts of its second fault allow.
 func (w *worker) rest(h History) error {
 	lates := w.lates()
-	var after snapshot
-	if len(lates) > 1 {
-		var err error
-		if after, err = w.save(w.Context); err != nil {
-			return err
-		}
+	after, err := w.save(w.Context)
+	if err != nil {
+		return err
 	}
 	for i, late := range lates {
+		h.Second.Late = late
+		moment := after.moment(h)
+		if _, known := w.rested.Load(moment); known {
+			w.runs.Add(1)
+			continue
+		}
 		if i > 0 {
 			if err := w.load(w.Context, after); err != nil {
 				return err
 			}
 		}
-		h.Second.Late = late
-		w.report(h, w.end(w.Context, h, happening{late: late}))
+		if err := w.end(w.Context, h, happening{late: late}); w.report(h, err) {
+			w.rested.Store(moment, true)
+		}
 	}
 	return nil
 }
@@ -258,13 +300,19 @@ func (w *worker) rest(h History) error {
 // verifyEvery is how many histories share one run of the mirror's own proof.
 const verifyEvery = 20
 
-func (w *worker) report(h History, err error) {
-	if n := w.runs.Add(1); err == nil && n%verifyEvery == 0 {
+// report tells whether all was well.
+func (w *worker) report(h History, err error) bool {
+	w.runs.Add(1)
+	if n := w.tails.Add(1); err == nil && n%verifyEvery == 0 {
 		err = w.verify(w.Context)
 	}
-	if err != nil {
-		w.reporting.Lock()
-		defer w.reporting.Unlock()
-		w.Failed(h, err)
+	if err == nil {
+		return true
 	}
+	w.reporting.Lock()
+	defer w.reporting.Unlock()
+	if !w.enough.Load() {
+		w.enough.Store(!w.Failed(h, err))
+	}
+	return false
 }

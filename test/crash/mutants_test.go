@@ -1,0 +1,91 @@
+package crash
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var mutants = flag.Bool("mutants", false, "take parts of the protocol out of the engine and see the matrix fail")
+
+// mutant is the engine without one part of the protocol. Every old text stands exactly once in its file.
+type mutant struct {
+	claim string
+	file  string
+	edits [][2]string // old, new
+	shown string      // the word of the oracle
+	only  string      // the scenario that shows it soonest
+}
+
+var allMutants = []mutant{
+	{"without the fence a message is stored twice", "pass.go",
+		[][2]string{{"if err := r.Fence(ctx); err != nil {", "if err := ctx.Err(); err != nil {"}}, "TWICE", ""},
+	{"without intents a message is stored twice", "copy.go",
+		[][2]string{
+			{"if err := tx.Confirm(row.Key, row.Place); err != nil {", "row.Fate, row.Appended = ledger.Copied, true\n\t\t\tif err := tx.Add(row); err != nil {"},
+			{"return tx.Intend(intended)", "return nil"},
+		}, "TWICE", ""},
+	{"without the vanished check a deleted message comes back", "settle.go",
+		[][2]string{{"case gaps == 0, whole", "case gaps >= 0, whole"}}, "BACK", ""},
+	{"a message is lost if its twin was moved and is taken for it", "recover.go",
+		[][2]string{{"if twin {", "if twin && false {"}}, "LOST", "one-by-one"},
+}
+
+func TestMatrixNoticesWhenAPartOfTheProtocolIsMissing(t *testing.T) {
+	if !*mutants {
+		t.Log("only with -mutants (make crash): each builds the engine anew")
+		return
+	}
+	for _, m := range allMutants {
+		t.Run(m.claim, func(t *testing.T) {
+			out, err := exec.Command("go", "test", "-overlay", m.overlay(t), "-count=1", "-run", "^TestNothing", "-full", "-thin", "8", "-seed", "7", "-until", m.shown+":", "-only", m.only, ".").CombinedOutput()
+			if err == nil {
+				t.Fatalf("nobody noticed:\n%s", out)
+			}
+			if !strings.Contains(string(out), m.shown+":") {
+				t.Errorf("want %s; it was noticed as:\n%s", m.shown, out)
+			}
+			for line := range strings.Lines(string(out)) {
+				if strings.Contains(line, m.shown+":") {
+					t.Log(strings.TrimSpace(line))
+					break
+				}
+			}
+		})
+	}
+}
+
+// overlay writes the changed file, and the file that tells the compiler to take it.
+func (m mutant) overlay(t *testing.T) string {
+	original, err := filepath.Abs(filepath.Join("../../daemon/mirror", m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := string(text)
+	for _, edit := range m.edits {
+		if n := strings.Count(changed, edit[0]); n != 1 {
+			t.Fatalf("%s has %q %d times: the engine has changed, so must this mutant", m.file, edit[0], n)
+		}
+		changed = strings.Replace(changed, edit[0], edit[1], 1)
+	}
+	dir := t.TempDir()
+	mutated, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{mutated: changed, overlay: string(plan)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return overlay
+}
