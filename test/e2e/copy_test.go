@@ -108,6 +108,21 @@ func TestCopyNeedsNoDaemonAndASecondRunCopiesNothing(t *testing.T) {
 		t.Errorf("the third run copied %s messages, want 1", copied)
 	}
 	p.wantEqual()
+
+	owner, err := p.dest.Login(anna, newPass) // what she deletes here stays deleted (L3)
+	must(t, err)
+	defer owner.Cut()
+	before, err := owner.Select("INBOX")
+	must(t, err)
+	uids, err := owner.Search("ALL")
+	must(t, err, owner.Delete(uids[0], uids[1]))
+	stdout, stderr, code := run(t, p.command("--state", p.state))
+	if code != 0 || !strings.Contains(stdout, " 0 copied by this run") || !strings.Contains(stdout, "\n  2 deleted\n") {
+		t.Errorf("after two deletions: exit code %d, %s%s", code, stdout, stderr)
+	}
+	if after, err := owner.Examine("INBOX"); err != nil || after.Messages != before.Messages-2 {
+		t.Errorf("INBOX has %d messages, want %d, %v", after.Messages, before.Messages-2, err)
+	}
 }
 
 func TestCopyWithoutStateRecognisesWhatIsThere(t *testing.T) { // L2
