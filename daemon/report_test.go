@@ -57,3 +57,20 @@ func TestReportAccountsForEveryMessageInWords(t *testing.T) { // L1
 		t.Errorf("JSON: %s", shown.JSON)
 	}
 }
+
+func TestReportOfADomainThatIsStillMovingClaimsNothing(t *testing.T) {
+	d, _ := newDaemon(t, "")
+	of := d.addDomain(t, account.Source{Host: "imap.old.example"}, account.Open)
+	d.addAccount(t, of, anna, account.Following)
+	d.addAccount(t, of, bob, account.Listed)
+	shown, err := d.Report(t.Context(), domain)
+	must(t, err)
+	if !strings.HasPrefix(shown.Text, "example.org is moving here from imap.old.example.\nDone so far: 0 of 2 accounts;") || strings.Contains(shown.Text, "every message is accounted for") {
+		t.Errorf("report:\n%s", shown.Text)
+	}
+	for _, want := range []string{`"its last pass has not been verified yet"`, `"never_logged_in":1`} {
+		if !strings.Contains(string(shown.JSON), want) {
+			t.Errorf("not in the JSON: %s: %s", want, shown.JSON)
+		}
+	}
+}

@@ -89,7 +89,11 @@ func kept(ctx context.Context, s *store.Store, a account.Account) (AccountReport
 		return AccountReport{}, err
 	}
 	if len(text) == 0 {
-		return AccountReport{Address: a.Address, State: a.State, Outcome: "its owner never logged in here"}, nil
+		outcome := "its owner never logged in here"
+		if a.State != account.Listed && a.State != account.Done {
+			outcome = "its last pass has not been verified yet"
+		}
+		return AccountReport{Address: a.Address, State: a.State, Outcome: outcome}, nil
 	}
 	var report AccountReport
 	if err := json.Unmarshal(text, &report); err != nil {

@@ -93,7 +93,9 @@ func (r *DomainReport) Total() {
 	r.AccountsMoved, r.NeverLoggedIn, r.SourceMessages, r.Octets, r.Fates = 0, 0, 0, 0, Fates{}
 	for _, a := range r.Accounts {
 		if a.VerifiedAt.IsZero() {
-			r.NeverLoggedIn++
+			if a.State == account.Listed || a.State == account.Done {
+				r.NeverLoggedIn++
+			}
 			continue
 		}
 		r.AccountsMoved++
@@ -125,13 +127,12 @@ func (r *DomainReport) Text(w io.Writer) error {
 }
 
 func (r *DomainReport) sentence() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "%s has moved here from %s", r.Domain, r.Source)
-	if !r.ClosedAt.IsZero() {
-		fmt.Fprintf(&s, "; closed at %s", r.ClosedAt.Format(time.RFC3339))
+	if r.ClosedAt.IsZero() {
+		return r.soFar()
 	}
-	fmt.Fprintf(&s, ".\n%s with %s (%s): every message is accounted for.", count(int64(r.AccountsMoved), "account"),
-		count(r.SourceMessages, "message"), Octets(r.Octets))
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s has moved here from %s; closed at %s.\n%s with %s (%s): every message is accounted for.", r.Domain, r.Source,
+		r.ClosedAt.Format(time.RFC3339), count(int64(r.AccountsMoved), "account"), count(r.SourceMessages, "message"), Octets(r.Octets))
 	if r.NeverLoggedIn > 0 {
 		fmt.Fprintf(&s, "\n%s never logged in here; nothing of theirs was copied.", count(int64(r.NeverLoggedIn), "account"))
 	}
@@ -141,6 +142,18 @@ func (r *DomainReport) sentence() string {
 		fmt.Fprintf(&s, "\n%s not erased yet.", count(int64(r.Credentials), "borrowed password"))
 	}
 	return s.String()
+}
+
+// soFar claims nothing that is not proven yet.
+func (r *DomainReport) soFar() string {
+	done := 0
+	for _, a := range r.Accounts {
+		if a.State == account.Done {
+			done++
+		}
+	}
+	return fmt.Sprintf("%s is moving here from %s.\nDone so far: %d of %s; nothing is proven of the others before their last pass.",
+		r.Domain, r.Source, done, count(int64(len(r.Accounts)), "account"))
 }
 
 func (r *DomainReport) notes(w io.Writer) error {
