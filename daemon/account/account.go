@@ -15,7 +15,7 @@ type Account struct {
 	Address Address
 	State   State
 	Paused  bool   // an admin stopped it; no pass starts
-	Stuck   string // why no pass can succeed until an operator acts; empty when nothing is wrong
+	Stuck   string // why its last pass failed; empty when nothing is wrong
 	Hint    string // the next command for that operator
 	// SourceUser is the login name at the source; equal to Address unless the import said otherwise.
 	SourceUser string

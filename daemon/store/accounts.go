@@ -95,7 +95,7 @@ func (s *Store) SetPaused(ctx context.Context, address account.Address, paused b
 	return s.changeAccount(ctx, address, `UPDATE account SET paused = $2 WHERE address = $1`, flag)
 }
 
-// SetStuck notes why no pass can succeed until an operator acts, and the next command for that operator.
+// SetStuck notes why the last pass failed, and the next command for an operator.
 func (s *Store) SetStuck(ctx context.Context, address account.Address, reason, hint string) error {
 	return s.changeAccount(ctx, address, `UPDATE account SET stuck = $2, hint = $3 WHERE address = $1`, reason, hint)
 }
