@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -139,19 +140,20 @@ func TestCopyWithoutStateRecognisesWhatIsThere(t *testing.T) { // L2
 // The command is killed without warning again and again, then repeated until it says that all is in sync.
 func TestKilledCopyLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	for name, c := range map[string]struct {
-		mail   corpus.Account
-		kills  int
-		within time.Duration
-		flags  func(*pair) []string
+		mail    corpus.Account
+		kills   int
+		copying bool // the moments are counted from the first message on, not from the start
+		within  time.Duration
+		flags   func(*pair) []string
 	}{
-		"with a ledger":             {corpus.Standard(), 15, 450 * time.Millisecond, func(p *pair) []string { return []string{"--state", p.state} }},
-		"without one, with a fence": {many(), 5, 700 * time.Millisecond, func(*pair) []string { return nil }},
+		"with a ledger":             {corpus.Standard(), 15, false, 450 * time.Millisecond, func(p *pair) []string { return []string{"--state", p.state} }},
+		"without one, with a fence": {many(), 5, true, 60 * time.Millisecond, func(*pair) []string { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPair(t)
 			must(t, corpus.Seed(p.source, anna, oldPass, c.mail))
 			flags := c.flags(p)
-			p.kill(c.kills, c.within, flags)
+			p.kill(c.kills, c.copying, c.within, flags)
 			t.Logf("the last run copied %s messages", p.sync(flags...))
 			p.wantEqual()
 			if copied := p.sync(flags...); copied != "0" {
@@ -161,7 +163,7 @@ func TestKilledCopyLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	}
 }
 
-func (p *pair) kill(times int, within time.Duration, flags []string) {
+func (p *pair) kill(times int, copying bool, within time.Duration, flags []string) {
 	p.t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -169,9 +171,14 @@ func (p *pair) kill(times int, within time.Duration, flags []string) {
 	for range times {
 		cmd := p.command(flags...)
 		cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(p.state)) // a killed run leaves its ledger there
-		must(p.t, cmd.Start())
+		progress, err := cmd.StderrPipe()
+		must(p.t, err, cmd.Start())
+		for lines := bufio.NewScanner(progress); copying && lines.Scan() && !strings.HasPrefix(lines.Text(), "copying"); {
+		}
 		time.Sleep(time.Duration(random.Int64N(int64(within))))
-		must(p.t, cmd.Process.Kill())
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			p.t.Fatal(err)
+		}
 		if err := cmd.Wait(); err != nil && strings.Contains(err.Error(), "killed") {
 			working++
 		}
