@@ -6,10 +6,11 @@ UNIT_PACKAGES   = systemd
 SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS         = -s -w -X main.version=$(VERSION)
-UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./systemd/... ./packaging/...
+UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
+CRASH_THIN     ?= 6
 
-.PHONY: build test check e2e demo deb container fresh fuzz docs golden
+.PHONY: build test check crash e2e demo deb container fresh fuzz docs golden
 
 build: bin/mailstork
 
@@ -31,6 +32,11 @@ check: ## format, vet, staticcheck, dependencies, generated files
 	go vet ./...
 	go run -modfile=tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...
 	@scripts/generated.sh
+
+crash: ## a fault at every place, twice in a row, and the mutants; CRASH_THIN=1 looks at everything
+	@scripts/need.sh ca-certificates
+	go test ./test/crash -count=1 -timeout 60m -v -run TestNothing -full -thin $(CRASH_THIN) -runs 100000
+	go test ./test/crash -count=1 -timeout 10m -v -run TestMatrixNotices -mutants
 
 e2e: ## the long tests on real servers
 	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES)

@@ -47,7 +47,6 @@ type Bench struct {
 	steps, changes, literals, fetched int
 	allowed                           int // APPENDs whose client has come to read the answer
 	fired, stopped, over              bool
-	point                             string // where it stopped
 	late                              string // what becomes of the ghosts of earlier passes
 	dead                              int    // so many ghosts are of earlier passes
 }
@@ -195,7 +194,6 @@ func (b *Bench) settleGhosts() {
 // snapshot is a bench between two passes.
 type snapshot struct {
 	state
-	probed []Fault // where the pass that recovered could have failed
 	tables map[string][][]any
 }
 

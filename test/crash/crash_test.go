@@ -13,7 +13,7 @@ import (
 var (
 	full    = flag.Bool("full", false, "look at every history, not at a sample")
 	atLeast = flag.Int64("runs", 0, "fail when there were fewer histories")
-	thin    = flag.Int("thin", 8, "of each choice, one in so many is looked at")
+	thin    = flag.Int("thin", 26, "of each choice, one in so many is looked at")
 	seed    = flag.Uint64("seed", 0, "of the sample; 0: a new one")
 	history = flag.String("history", "", "one history, as a failure names it")
 	only    = flag.String("only", "", "one scenario")
