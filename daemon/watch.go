@@ -96,10 +96,8 @@ func (d *Daemon) follow(ctx context.Context, domain account.Domain, accounts []a
 	if err := d.keepMemory(ctx, domain, decision.To, memory); err != nil {
 		return err
 	}
-	if decision.To != account.Draining {
-		return d.moveAccounts(ctx, accounts, account.Closing, account.Following)
-	}
-	return nil
+	// Also while draining goes on: a letter at the source has restarted the quiet time, and is followed like any other.
+	return d.moveAccounts(ctx, accounts, account.Closing, account.Following)
 }
 
 func (d *Daemon) keepMemory(ctx context.Context, domain account.Domain, to account.DomainState, memory cutover.Memory) error {

@@ -90,14 +90,22 @@ func TestDomainWaitsForAccountsThatAreNotDoneWhateverTheDeadline(t *testing.T) {
 	}
 }
 
+// A letter that comes to the source while the last passes run restarts the quiet time: it must be followed.
+func TestDomainThatIsNotQuietAnyMoreTakesClosingAccountsBackToFollowing(t *testing.T) { // C1, L1
+	d, _ := newDaemon(t, "")
+	of := d.addDomain(t, account.Source{}, account.Draining)
+	d.addAccount(t, of, anna, account.Closing)
+	d.addAccount(t, of, bob, account.Done)
+	d.decide(t, account.Draining, time.Hour)
+	d.wantStates(t, map[account.Address]account.State{anna: account.Following, bob: account.Done})
+}
+
 func TestDomainThatGoesBackToOpenTakesClosingAccountsBackToFollowing(t *testing.T) { // C1
 	d, _ := newDaemon(t, "")
 	of := d.addDomain(t, account.Source{}, account.Draining)
 	d.addAccount(t, of, anna, account.Closing)
 	d.addAccount(t, of, bob, account.Done)
 	d.addAccount(t, of, carla, account.Copying)
-	d.decide(t, account.Draining, time.Hour) // still waiting: nothing moves
-	d.wantStates(t, map[account.Address]account.State{anna: account.Closing, bob: account.Done, carla: account.Copying})
 	d.decide(t, account.Open, time.Hour)
 	if got := d.domainNow(t).State; got != account.Open {
 		t.Fatalf("the domain is %s", got)

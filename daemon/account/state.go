@@ -39,7 +39,7 @@ var Transitions = []Transition{
 	{Joined, Copying, "start", "a worker starts the first pass"},
 	{Copying, Following, "complete", "the first pass ended with every source message in the ledger with a fate"},
 	{Following, Closing, "drain", "the domain is draining and the source was quiet, or the deadline came (C1)"},
-	{Closing, Following, "reopen", "the world's mail goes to the source again before the end (C1)"},
+	{Closing, Following, "reopen", "the MX names the source again, or a letter at the source restarted the quiet time (C1)"},
 	{Closing, Done, "verify", "last pass and verification account for every message (L1); the credential is erased"},
 	{Listed, Done, "expire", "the domain closes and nobody ever logged in"},
 }
