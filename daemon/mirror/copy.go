@@ -13,10 +13,13 @@ import (
 
 // A chunk is what one FETCH asks for; chunks spread a large folder over the connections. A batch is one APPEND.
 const (
-	chunkMessages = 1000
-	chunkOctets   = 32 << 20
+	chunkMessages = 500
+	chunkOctets   = 16 << 20
 	batchMessages = 100
 	batchOctets   = 8 << 20
+	aheadOctets   = 4 << 20 // asked for before it is taken; at least one chunk
+	pairMessages  = 100     // another pair of connections is opened for so much
+	pairOctets    = 4 << 20
 )
 
 // transientBatches is how many batches may be refused for now before the pass gives up until later.
@@ -58,14 +61,45 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		f := r.folders[a.FolderID]
 		chunks = append(chunks, cut(f, r.viewOf(a.FolderID).UIDValidity, a.Messages)...)
 	}
-	return r.spread(len(chunks), func(pr *pair, i int) error {
+	return r.spread(len(chunks), r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
+		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
+			delete(pr.ahead, i)
+			pr.examined = ""
+		}
 		if r.hasProblem(c.folder.ID) {
 			return nil
 		}
 		r.phase("copying", r.names[c.folder.ID])
-		return r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c))
+		next := func() (wire.Visit, bool) {
+			if r.stepwise || pr.waiting() > aheadOctets {
+				return wire.Visit{}, false
+			}
+			j, ok := more()
+			if !ok {
+				return wire.Visit{}, false
+			}
+			pr.ahead[j] = chunks[j].octets()
+			return wire.Visit{Raw: chunks[j].folder.SourceName, Fetch: uidsOf(chunks[j].messages)}, true
+		}
+		return r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next))
 	})
+}
+
+func (c chunk) octets() (n int64) {
+	for _, m := range c.messages {
+		n += m.Size
+	}
+	return n
+}
+
+// hands is how many pairs are worth their connections: a few messages come sooner over the one that is there.
+func (r *round) hands(chunks []chunk) int {
+	messages, octets := 0, int64(0)
+	for _, c := range chunks {
+		messages, octets = messages+len(c.messages), octets+c.octets()
+	}
+	return 1 + max(messages/pairMessages, int(octets/pairOctets))
 }
 
 func uidsOf(messages []SourceMessage) []uint32 {
@@ -87,7 +121,7 @@ var (
 	errLeft    = errors.New("the folder has a problem")
 )
 
-func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk) error {
+func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk, next wire.Foresight) error {
 	if err := r.open(ctx, pr, c); err != nil {
 		return err
 	}
@@ -96,7 +130,7 @@ func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk) error {
 	}
 	uids := uidsOf(c.messages)
 	w := &stream{round: r, pair: pr, chunk: c}
-	missing, err := pr.source.Fetch(ctx, uids, func(m wire.Message) error { return w.take(ctx, m) })
+	missing, err := pr.source.FetchAhead(ctx, uids, next, func(m wire.Message) error { return w.take(ctx, m) })
 	err = w.finish(ctx, err)
 	if errors.Is(err, errStopped) || errors.Is(err, errLeft) {
 		return nil
@@ -122,7 +156,10 @@ func (r *round) vanished(ctx context.Context, pr *pair, f *ledger.Folder, uids [
 
 // open makes the chunk's folder the one that is open at the source, under the UIDVALIDITY of the plan.
 func (r *round) open(ctx context.Context, pr *pair, c chunk) error {
-	if pr.source == nil || pr.examined != c.folder.SourceName {
+	if _, err := pr.from(ctx); err != nil {
+		return err
+	}
+	if pr.examined != c.folder.SourceName {
 		if _, err := pr.examine(ctx, c.folder.SourceName); err != nil {
 			return onSource(err)
 		}

@@ -46,9 +46,14 @@ func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, stat
 // and so does a folder that the last pass did not finish, or that was not compared for long.
 func (r *round) trustsChanges(pr *pair, view *FolderView, selected wire.Selected, status wire.Status) bool {
 	mark := view.Folder.Source
-	return view.Folder.Problem == "" && r.Now().Sub(view.Folder.ComparedAt) < r.CompareEvery &&
-		mark.UIDValidity == selected.UIDValidity && mark.ModSeq > 0 && mark.UIDNext > 0 && pr.source.Has("CONDSTORE") &&
-		status.HasHighestModSeq && status.HighestModSeq >= mark.ModSeq && selected.UIDNext >= mark.UIDNext
+	return r.trustsMark(&view.Folder, status) && pr.source.Has("CONDSTORE") &&
+		mark.UIDValidity == selected.UIDValidity && selected.UIDNext >= mark.UIDNext
+}
+
+// trustsMark is the part of trustsChanges that does not need an open folder.
+func (r *round) trustsMark(f *ledger.Folder, status wire.Status) bool {
+	return f.Problem == "" && r.Now().Sub(f.ComparedAt) < r.CompareEvery && f.Source.ModSeq > 0 && f.Source.UIDNext > 0 &&
+		status.HasHighestModSeq && status.HighestModSeq >= f.Source.ModSeq
 }
 
 func (r *round) listAll(ctx context.Context, pr *pair, view *FolderView) (err error) {

@@ -49,6 +49,7 @@ type pass struct {
 	telling  sync.Mutex // guards progress
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
+	stepwise bool           // the source is asked nothing ahead any more
 	names    map[int64]string
 	fresh    int
 	held     int
@@ -73,6 +74,11 @@ func (p *pass) rounds(ctx context.Context) error {
 		var broken *folderBreak
 		if !errors.As(err, &broken) || ctx.Err() != nil || total >= breaksOfPass {
 			return err
+		}
+		if !p.stepwise { // with questions asked ahead nobody knows for sure which folder it was
+			p.stepwise = true
+			total--
+			continue
 		}
 		p.breaks[broken.folder]++
 	}
@@ -149,7 +155,7 @@ func newRound(p *pass) *round {
 		here: map[string]*hereMark{}, problems: map[int64]string{}, listing: map[string]wire.Folder{},
 	}
 	for range p.Pairs {
-		r.pairs = append(r.pairs, &pair{o: p.Options})
+		r.pairs = append(r.pairs, &pair{o: p.Options, ahead: map[int]int64{}})
 	}
 	return r
 }
@@ -199,26 +205,42 @@ func (r *round) connect(ctx context.Context) error {
 	return group.Wait()
 }
 
-// spread runs n pieces of work on the pairs. It returns when all that began have ended; after an error no other
+// claim gives a worker the piece of work that it will do after those it has, so that it can ask ahead for it.
+type claim func() (i int, ok bool)
+
+// spread runs n pieces of work on some pairs. It returns when all that began have ended; after an error no other
 // piece begins, and none is cut short: what was sent gets its answer.
-func (r *round) spread(n int, work func(pr *pair, i int) error) error {
+func (r *round) spread(n, pairs int, work func(pr *pair, i int, more claim) error) error {
 	var group errgroup.Group
 	next := make(chan int, n)
 	for i := range n {
 		next <- i
 	}
 	close(next)
-	for _, pr := range r.pairs[:min(n, len(r.pairs))] {
+	for _, pr := range r.pairs[:min(n, pairs, len(r.pairs))] {
 		group.Go(func() error {
-			for i := range next {
+			var mine []int
+			more := func() (i int, ok bool) {
+				if i, ok = <-next; ok {
+					mine = append(mine, i)
+				}
+				return i, ok
+			}
+			for {
+				if len(mine) == 0 {
+					if _, ok := more(); !ok {
+						return nil
+					}
+				}
+				i := mine[0]
+				mine = mine[1:]
 				if err := r.stop(nil); err != nil {
 					return nil // the one who stopped tells why
 				}
-				if err := work(pr, i); err != nil {
+				if err := work(pr, i, more); err != nil {
 					return r.stop(err)
 				}
 			}
-			return nil
 		})
 	}
 	return group.Wait()

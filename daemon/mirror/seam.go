@@ -19,6 +19,8 @@ type sourceConn interface {
 	Changes(ctx context.Context, since uint64, fn func(wire.Entry) error) error
 	Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error)
 	Fetch(ctx context.Context, uids []uint32, fn func(wire.Message) error) (missing []uint32, err error)
+	FetchAhead(ctx context.Context, uids []uint32, next wire.Foresight, fn func(wire.Message) error) (missing []uint32, err error)
+	Ahead(ctx context.Context, next wire.Foresight) error
 	Has(capability string) bool
 	Oddities() []wire.Oddity
 	Err() error
@@ -134,9 +136,39 @@ type pair struct {
 	destination destinationConn
 	examined    string // the folder that is open at the source
 	validity    uint32 // and its UIDVALIDITY
+
+	ahead map[int]int64 // pieces of work that wait for this pair and were asked for, with their sizes
+
+	warming chan struct{} // closed when warm has ended; until then source is not ours
+	cool    context.CancelFunc
+}
+
+// warm connects to the source beside what another pair does. It may fail: whoever needs the connection dials again.
+func (p *pair) warm(ctx context.Context) {
+	if p.source != nil || p.warming != nil {
+		return
+	}
+	ctx, p.cool = context.WithCancel(ctx)
+	p.warming = make(chan struct{})
+	go func() {
+		defer close(p.warming)
+		if conn, err := source.Dial(ctx, p.o.Source); err == nil {
+			p.source = conn
+		}
+	}()
+}
+
+// warmed waits until warm has ended.
+func (p *pair) warmed() {
+	if p.warming != nil {
+		<-p.warming
+		p.cool()
+		p.warming = nil
+	}
 }
 
 func (p *pair) from(ctx context.Context) (sourceConn, error) {
+	p.warmed()
 	if p.source != nil && p.source.Err() != nil {
 		_ = p.source.Close()
 		p.source, p.examined = nil, ""
@@ -166,8 +198,20 @@ func (p *pair) to(ctx context.Context) (destinationConn, error) {
 	return p.destination, nil
 }
 
+// waiting is the size of all that waits for this pair.
+func (p *pair) waiting() (size int64) {
+	for _, n := range p.ahead {
+		size += n
+	}
+	return size
+}
+
 // close ends both connections and returns what they had to say about their servers.
 func (p *pair) close() (oddities []string) {
+	if p.warming != nil {
+		p.cool()
+		p.warmed()
+	}
 	if p.source != nil {
 		for _, o := range p.source.Oddities() {
 			oddities = append(oddities, "source: "+o.Kind+": "+o.Detail)

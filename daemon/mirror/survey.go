@@ -169,9 +169,13 @@ func (r *round) unchangedHere(f *ledger.Folder) bool {
 // lookAtFolders reads rows and source listings of the chosen folders, spread over the connections.
 func (r *round) lookAtFolders(ctx context.Context) error {
 	views := make([]*FolderView, len(r.worked))
-	err := r.spread(len(r.worked), func(pr *pair, i int) error {
+	r.warm(ctx)
+	err := r.spread(len(r.worked), r.lookers(), func(pr *pair, i int, more claim) error {
 		f := r.folders[r.worked[i]]
 		r.phase("comparing", r.names[f.ID])
+		if err := r.askAhead(ctx, pr, i, more); err != nil {
+			return r.folderError(ctx, pr, f, err)
+		}
 		view, err := r.lookAtFolder(ctx, pr, f)
 		views[i] = view
 		return r.folderError(ctx, pr, f, err)

@@ -19,6 +19,7 @@ type (
 	UIDSet   = wire.UIDSet
 	Oddity   = wire.Oddity
 	Message  = wire.Message
+	Visit    = wire.Visit
 )
 
 // Options say where the account is and what opens it.
@@ -119,6 +120,18 @@ func (c *Conn) Changes(ctx context.Context, since uint64, fn func(Entry) error) 
 // it. The bytes are valid until fn returns. missing are the UIDs that did not come.
 func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error) {
 	return c.w.Headers(ctx, uids, fields, fn)
+}
+
+// Ahead sends what next names before it is asked for, so that no later call waits
+// for a round trip. Nothing but time depends on it.
+func (c *Conn) Ahead(ctx context.Context, next wire.Foresight) error {
+	return c.w.Ahead(ctx, next)
+}
+
+// FetchAhead is a Fetch that sends what next names behind its last command. next
+// must not use the connection.
+func (c *Conn) FetchAhead(ctx context.Context, uids []uint32, next wire.Foresight, fn func(Message) error) (missing []uint32, err error) {
+	return c.w.FetchAhead(ctx, uids, next, fn)
 }
 
 // Fetch streams the messages, each at most once and only if asked for, in the

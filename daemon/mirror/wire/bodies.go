@@ -91,15 +91,19 @@ func Windows(uids []uint32) []UIDSet { return windows(uids, len(uids)) }
 
 // pipeline sends one UID FETCH per window, windowsOpen of them ahead, and waits for
 // all. A NO costs its window: what did not come is missing. It returns the last NO.
-func (c *Conn) pipeline(sets []UIDSet, items string, on func(UIDSet) handler) (refused error, err error) {
+// Behind the last window goes what next names, if not nil.
+func (c *Conn) pipeline(sets []UIDSet, items string, next Foresight, on func(UIDSet) handler) (refused error, err error) {
 	var open []*Command
 	for len(sets) > 0 || len(open) > 0 {
 		for len(sets) > 0 && len(open) < windowsOpen {
-			cmd := c.begin("UID FETCH", on(sets[0])).Word(sets[0].String()).Word(items)
-			if err = cmd.End(false); err != nil {
-				return nil, err
+			cmd := c.ask("UID FETCH", sets[0].String()+" "+items, on(sets[0]))
+			if cmd.err != nil {
+				return nil, cmd.err
 			}
 			open, sets = append(open, cmd), sets[1:]
+		}
+		if len(sets) == 0 {
+			c.lookAhead(next)
 		}
 		_, err = open[0].Wait()
 		open = open[1:]
@@ -116,12 +120,18 @@ func (c *Conn) pipeline(sets []UIDSet, items string, on func(UIDSet) handler) (r
 // Fetch streams messages of the open folder, each at most once and only if asked
 // for. missing are the UIDs that did not come.
 func (c *Conn) Fetch(ctx context.Context, uids []uint32, fn func(Message) error) (missing []uint32, err error) {
+	return c.FetchAhead(ctx, uids, nil, fn)
+}
+
+// FetchAhead is a Fetch behind which goes what next names (see Ahead), as soon as
+// its own last command is sent. next must not use the connection.
+func (c *Conn) FetchAhead(ctx context.Context, uids []uint32, next Foresight, fn func(Message) error) (missing []uint32, err error) {
 	leave, err := c.Enter(ctx)
 	if err != nil {
 		return uids, err
 	}
 	r := newReconciler(uids)
-	refused, err := c.fetchWindows(r, uids, fn)
+	refused, err := c.fetchWindows(r, uids, next, fn)
 	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {
 		err = refused
 	}
@@ -131,12 +141,19 @@ func (c *Conn) Fetch(ctx context.Context, uids []uint32, fn func(Message) error)
 	return missing, leave(err)
 }
 
-func (c *Conn) fetchWindows(r *reconciler, uids []uint32, fn func(Message) error) (refused, err error) {
+// fetchItems must not ask for anything that fetchMessage needs behind the body.
+const fetchItems = "(UID FLAGS INTERNALDATE BODY.PEEK[])"
+
+func (c *Conn) fetchWindows(r *reconciler, uids []uint32, next Foresight, fn func(Message) error) (refused, err error) {
+	on := func(UIDSet) handler {
+		return func(u untagged) error { return c.fetchMessage(r, u, fn) }
+	}
 	if !c.lateUID {
-		refused, err = c.pipeline(windows(uids, windowMessages), "(UID FLAGS INTERNALDATE BODY.PEEK[])",
-			func(UIDSet) handler {
-				return func(u untagged) error { return c.fetchMessage(r, u, fn) }
-			})
+		foreseen := len(c.ahead) > 0
+		refused, err = c.pipeline(windows(uids, windowMessages), fetchItems, next, on)
+		if err == nil && refused != nil && foreseen && !c.lateUID {
+			refused, err = c.pipeline(windows(r.missing(), windowMessages), fetchItems, nil, on)
+		}
 	}
 	if err == nil && c.lateUID && len(r.missing()) > 0 {
 		return c.fetchSingly(r, fn)
@@ -182,13 +199,13 @@ func (c *Conn) fetchSingly(r *reconciler, fn func(Message) error) (refused, err 
 	known := make(map[uint32]Entry, min(len(missing), windowMessages))
 	for window := range slices.Chunk(missing, windowMessages) {
 		clear(known)
-		if refused, err = c.pipeline(windows(window, windowMessages), "(UID FLAGS INTERNALDATE)",
+		if refused, err = c.pipeline(windows(window, windowMessages), "(UID FLAGS INTERNALDATE)", nil,
 			func(UIDSet) handler {
 				return func(u untagged) error { return c.remember(known, u) }
 			}); err != nil {
 			return nil, err
 		}
-		if refused, err = c.pipeline(windows(window, 1), "(UID BODY.PEEK[])",
+		if refused, err = c.pipeline(windows(window, 1), "(UID BODY.PEEK[])", nil,
 			func(one UIDSet) handler {
 				return func(u untagged) error { return c.fetchOne(r, u, one[0].From, known, fn) }
 			}); err != nil {
@@ -250,7 +267,7 @@ func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn f
 		items += f
 	}
 	r := newReconciler(uids)
-	refused, err := c.pipeline(windows(uids, windowMessages), items+")])", func(UIDSet) handler {
+	refused, err := c.pipeline(windows(uids, windowMessages), items+")])", nil, func(UIDSet) handler {
 		return func(u untagged) error { return c.fetchHeader(r, u, fn) }
 	})
 	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {

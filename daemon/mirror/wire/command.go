@@ -27,11 +27,18 @@ type Command struct {
 	c    *Conn
 	tag  string
 	verb string
-	on   handler
-	line []byte // for the trace
-	err  error
-	done bool
-	got  Reply
+	// Of a command that was sent ahead:
+	args   string
+	from   uint32 // the first UID of a listing with sizes
+	kept   []kept // what came for it before it was asked for
+	spoilt bool   // and something that could not be kept
+	on     handler
+	line   []byte // for the trace
+	err    error
+	done   bool
+	got    Reply
+	// foreseen: it was sent before anybody asked for it, see ahead.go.
+	foreseen bool
 }
 
 // readOnlyVerbs is everything that the source is ever asked (L5).
@@ -46,6 +53,11 @@ var readOnlyVerbs = map[string]bool{
 func (c *Conn) Begin(verb string) *Command { return c.begin(verb, nil) }
 
 func (c *Conn) begin(verb string, on handler) *Command {
+	c.forget(verb)
+	return c.start(verb, on)
+}
+
+func (c *Conn) start(verb string, on handler) *Command {
 	c.seq++
 	cmd := &Command{c: c, tag: c.tag + strconv.Itoa(c.seq), verb: verb, on: on}
 	if c.opt.ReadOnly && !readOnlyVerbs[verb] {
@@ -78,9 +90,13 @@ func (cmd *Command) Word(s string) *Command {
 // String appends foreign text: quoted when it is plain, else as a literal.
 func (cmd *Command) String(s string) *Command {
 	if quotable(s) {
-		return cmd.Word(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`)
+		return cmd.Word(quote(s))
 	}
 	return cmd.literal([]byte(s), s)
+}
+
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // secret appends an octet string that no trace may show.
@@ -193,21 +209,29 @@ func (cmd *Command) Wait() (Reply, error) {
 func (cmd *Command) Done() bool { return cmd.done }
 
 // run sends a command without foreign arguments and waits for it.
-func (c *Conn) run(line string, on handler) (Reply, error) {
+func (c *Conn) run(line string, on handler) (Reply, error) { return c.replay(line, on, nil) }
+
+// replay is run for a command of which a part may have come already.
+func (c *Conn) replay(line string, on handler, take func(kept) error) (Reply, error) {
 	verb, args, _ := strings.Cut(line, " ")
 	if verb == "UID" {
 		var sub string
 		sub, args, _ = strings.Cut(args, " ")
 		verb += " " + sub
 	}
-	cmd := c.begin(verb, on)
-	if args != "" {
-		cmd.Word(args)
+	for {
+		cmd := c.ask(verb, args, on)
+		for _, k := range cmd.kept {
+			if err := take(k); err != nil {
+				return Reply{}, c.broken(err)
+			}
+		}
+		cmd.kept = nil
+		r, err := cmd.Wait()
+		if Refused(err) == nil || !cmd.foreseen {
+			return r, err
+		}
 	}
-	if err := cmd.End(true); err != nil {
-		return Reply{}, err
-	}
-	return cmd.Wait()
 }
 
 // continuation waits for the server's "+"; a completion instead is the refusal.
@@ -299,6 +323,9 @@ func (c *Conn) complete(i int) error {
 	if !isStatus(status) {
 		return fmt.Errorf("the server completed %s with %q", cmd.verb, status)
 	}
+	if err = c.inOrder(i); err != nil {
+		return err
+	}
 	cmd.got = parseReply(status, rest)
 	cmd.done, c.replies = true, 0
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
@@ -321,6 +348,9 @@ func (c *Conn) untagged() error {
 		}
 		u.reply = parseReply(u.word, rest)
 		c.heard(u.reply)
+		if err = c.inPlace(u.reply); err != nil {
+			return err
+		}
 	case u.word == "CAPABILITY":
 		rest, err := c.d.text()
 		if err != nil {
@@ -328,6 +358,9 @@ func (c *Conn) untagged() error {
 		}
 		c.setCapabilities(strings.Fields(string(rest)))
 		return nil
+	}
+	if c.early(u.word) {
+		return c.keep(u)
 	}
 	if len(c.pending) > 0 && c.pending[0].on != nil {
 		return c.pending[0].on(u)

@@ -58,7 +58,9 @@ type Conn struct {
 	tag     string     // random, so that no message body can forge a completion
 	seq     int
 	pending []*Command
-	replies int // since the last completion; at most maxReplies
+	ahead   []*Command // those among pending that nobody has asked for yet
+	cutOff  bool       // the last Visit was sent in part: nothing may follow it
+	replies int        // since the last completion; at most maxReplies
 	caps    map[string]bool
 	preauth bool
 
@@ -74,6 +76,7 @@ type Conn struct {
 	selected  Selected
 	namespace Namespace
 	lateUID   bool // this server names the UID behind the body
+	noModSeq  bool // it offers CONDSTORE and refuses it in an EXAMINE
 	flags     map[string]string
 }
 

@@ -239,18 +239,26 @@ func (s *seen) add(uid uint32) bool {
 
 // List calls fn for every message in r, with bounded memory.
 func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error {
-	return c.entries(ctx, "UID FETCH "+r.String()+" (UID FLAGS INTERNALDATE RFC822.SIZE)", r, fn)
+	return c.entries(ctx, "UID FETCH "+listArgs(r), r, fn)
+}
+
+const sizeItem = "RFC822.SIZE" // tells the lines of a listing from those of changes
+
+func listArgs(r UIDRange) string { return r.String() + " (UID FLAGS INTERNALDATE " + sizeItem + ")" }
+
+func changesArgs(since uint64, withVanished bool) string {
+	word := ""
+	if withVanished {
+		word = " VANISHED"
+	}
+	return fmt.Sprintf("1:* (UID FLAGS) (CHANGEDSINCE %d%s)", since, word)
 }
 
 // Changes calls fn for every message changed since a modseq and, with vanished,
 // returns what QRESYNC reports as gone (RFC 7162 §3.2.6).
 func (c *Conn) Changes(ctx context.Context, since uint64, withVanished bool, fn func(Entry) error) (UIDSet, error) {
-	word := ""
-	if withVanished {
-		word = " VANISHED"
-	}
 	var gone UIDSet
-	err := c.entriesAnd(ctx, fmt.Sprintf("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE %d%s)", since, word), UIDRange{From: 1}, fn,
+	err := c.entriesAnd(ctx, "UID FETCH "+changesArgs(since, withVanished), UIDRange{From: 1}, fn,
 		func(u untagged) error {
 			if u.word != "VANISHED" {
 				return nil
@@ -272,7 +280,8 @@ func (c *Conn) entriesAnd(ctx context.Context, line string, r UIDRange, fn func(
 		return err
 	}
 	var have seen
-	_, err = c.run(line, func(u untagged) error {
+	take := func(k kept) error { return c.listed(k, line, r, &have, fn) }
+	_, err = c.replay(line, func(u untagged) error {
 		if u.word != "FETCH" {
 			return other(u)
 		}
@@ -284,27 +293,36 @@ func (c *Conn) entriesAnd(ctx context.Context, line string, r UIDRange, fn func(
 		} else if err != nil {
 			return err
 		}
-		switch {
-		case e.UID == 0:
-			c.note("no-uid", "message number %d of %q", u.num, c.selected.Raw)
-			return nil
-		case !r.Contains(e.UID):
-			// "n:*" gives the last message even when its UID is below n: no oddity.
-			if r.To != 0 {
-				c.note("unasked-uid", "%d of %q", e.UID, c.selected.Raw)
-			}
-			return nil
-		case !have.add(e.UID):
-			c.note("duplicate-uid", "%d of %q", e.UID, c.selected.Raw)
-			return nil
-		}
-		if have.n > maxUIDs {
-			return &CapError{What: "uids", Limit: maxUIDs}
-		}
-		return fn(e)
-	})
+		return take(kept{u.num, e})
+	}, take)
 	if err != nil {
 		err = fmt.Errorf("listing %q: %w", c.selected.Raw, err)
 	}
 	return leave(err)
+}
+
+// listed hands on one line of a listing.
+func (c *Conn) listed(k kept, line string, r UIDRange, have *seen, fn func(Entry) error) error {
+	e := k.e
+	if e.HasSize && !strings.Contains(line, sizeItem) && c.keepEntry(k) {
+		return nil // it belongs to the listing behind this one
+	}
+	switch {
+	case e.UID == 0:
+		c.note("no-uid", "message number %d of %q", k.num, c.selected.Raw)
+		return nil
+	case !r.Contains(e.UID):
+		// "n:*" gives the last message even when its UID is below n: no oddity.
+		if r.To != 0 {
+			c.note("unasked-uid", "%d of %q", e.UID, c.selected.Raw)
+		}
+		return nil
+	case !have.add(e.UID):
+		c.note("duplicate-uid", "%d of %q", e.UID, c.selected.Raw)
+		return nil
+	}
+	if have.n > maxUIDs {
+		return &CapError{What: "uids", Limit: maxUIDs}
+	}
+	return fn(e)
 }

@@ -25,18 +25,18 @@ func (c *Conn) open(raw string, readOnly bool) (Selected, error) {
 	if !readOnly {
 		verb = "SELECT"
 	}
-	withModSeq := c.Has("CONDSTORE")
 	for {
 		c.selected = Selected{}
 		s := Selected{Raw: raw}
-		cmd := c.begin(verb, func(u untagged) error { return c.opened(&s, u) }).String(raw)
-		if withModSeq {
-			cmd.Word("(CONDSTORE)")
-		}
-		_ = cmd.End(true)
+		withModSeq := c.asksModSeq()
+		cmd := c.askOpen(verb, raw, func(u untagged) error { return c.opened(&s, u) })
 		r, err := cmd.Wait()
-		if refused := Refused(err); refused != nil && refused.Status == "BAD" && withModSeq {
-			withModSeq = false
+		refused := Refused(err)
+		if refused != nil && cmd.foreseen {
+			continue
+		}
+		if refused != nil && refused.Status == "BAD" && withModSeq {
+			c.noModSeq = true
 			continue
 		}
 		if err != nil {
@@ -46,6 +46,28 @@ func (c *Conn) open(raw string, readOnly bool) (Selected, error) {
 		c.selected = s
 		return s, nil
 	}
+}
+
+func (c *Conn) asksModSeq() bool { return c.Has("CONDSTORE") && !c.noModSeq }
+
+func (c *Conn) askOpen(verb, raw string, on handler) *Command {
+	if quotable(raw) {
+		return c.ask(verb, c.openArgs(raw), on)
+	}
+	cmd := c.begin(verb, on).String(raw)
+	if c.asksModSeq() {
+		cmd.Word("(CONDSTORE)")
+	}
+	_ = cmd.End(false)
+	return cmd
+}
+
+// openArgs are the arguments of an EXAMINE or SELECT of a quotable name.
+func (c *Conn) openArgs(raw string) string {
+	if c.asksModSeq() {
+		return quote(raw) + " (CONDSTORE)"
+	}
+	return quote(raw)
 }
 
 // Selected is the folder opened last.

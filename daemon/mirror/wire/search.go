@@ -34,11 +34,7 @@ func (c *Conn) search() ([]uint32, error) {
 		}
 		return nil
 	}
-	line := "UID SEARCH ALL"
-	if c.Has("ESEARCH") {
-		line = "UID SEARCH RETURN (ALL) ALL"
-	}
-	_, err := c.run(line, take)
+	_, err := c.run("UID SEARCH "+c.searchArgs(), take)
 	if Refused(err) != nil {
 		set = set[:0]
 		_, err = c.run("UID FETCH 1:* (UID)", func(u untagged) error {
@@ -57,6 +53,13 @@ func (c *Conn) search() ([]uint32, error) {
 		return nil, err
 	}
 	return expand(set.normalise())
+}
+
+func (c *Conn) searchArgs() string {
+	if c.Has("ESEARCH") {
+		return "RETURN (ALL) ALL"
+	}
+	return "ALL"
 }
 
 func expand(set UIDSet) ([]uint32, error) {
