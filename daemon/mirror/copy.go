@@ -11,9 +11,13 @@ import (
 	"mailstork/daemon/mirror/wire"
 )
 
-// A chunk is what one FETCH asks for; chunks spread a large folder over the connections. A batch is one APPEND.
+// A chunk is what one pair copies at a time; chunks spread a large folder over the connections. Each costs an EXAMINE,
+// for which Dovecot reads the folder's whole list of files: half of the source's CPU went there when all chunks were
+// small. So they are large as long as much is left, and small at the end, where one pair may have to wait for another.
+// A batch is one APPEND.
 const (
-	chunkMessages = 500
+	chunkMessages = 500 // the smallest that is cut
+	chunkMost     = 5000
 	chunkOctets   = 16 << 20
 	batchMessages = 100
 	batchOctets   = 8 << 20
@@ -38,11 +42,12 @@ type suspect struct {
 	key     ledger.Key
 }
 
-// cut divides what is to be appended to one folder.
-func cut(f *ledger.Folder, validity uint32, messages []SourceMessage) (chunks []chunk) {
+// cut divides what is to be appended to one folder; left is how many messages there are from its first one on.
+func (r *round) cut(f *ledger.Folder, validity uint32, messages []SourceMessage, left int) (chunks []chunk) {
 	from, octets := 0, int64(0)
+	most := func() int { return min(max((left-from)/(2*len(r.pairs)), chunkMessages), chunkMost) }
 	for i, m := range messages {
-		if i > from && (i-from >= chunkMessages || octets+m.Size > chunkOctets) {
+		if i > from && (i-from >= most() || octets+m.Size > chunkOctets) {
 			chunks = append(chunks, chunk{f, validity, messages[from:i]})
 			from, octets = i, 0
 		}
@@ -57,9 +62,14 @@ func cut(f *ledger.Folder, validity uint32, messages []SourceMessage) (chunks []
 // copyAll streams new messages over all pairs.
 func (r *round) copyAll(ctx context.Context, appends []Append) error {
 	var chunks []chunk
+	left := 0
+	for _, a := range appends {
+		left += len(a.Messages)
+	}
 	for _, a := range appends {
 		f := r.folders[a.FolderID]
-		chunks = append(chunks, cut(f, r.viewOf(a.FolderID).UIDValidity, a.Messages)...)
+		chunks = append(chunks, r.cut(f, r.viewOf(a.FolderID).UIDValidity, a.Messages, left)...)
+		left -= len(a.Messages)
 	}
 	return r.spread(len(chunks), r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]

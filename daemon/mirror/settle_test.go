@@ -84,7 +84,8 @@ func TestChunksStayWithinTheirLimits(t *testing.T) {
 	}
 	messages[100].Size = 200 << 20 // larger than a chunk: goes alone with what fits before it
 	next := uint32(1)
-	for _, c := range cut(&ledger.Folder{}, 1, messages) {
+	r := &round{pairs: make([]*pair, 2)}
+	for _, c := range r.cut(&ledger.Folder{}, 1, messages, len(messages)) {
 		octets := int64(0)
 		for _, m := range c.messages {
 			if m.UID != next {
@@ -93,12 +94,30 @@ func TestChunksStayWithinTheirLimits(t *testing.T) {
 			next++
 			octets += m.Size
 		}
-		if len(c.messages) > chunkMessages || len(c.messages) > 1 && octets > chunkOctets {
+		if len(c.messages) > chunkMost || len(c.messages) > 1 && octets > chunkOctets {
 			t.Errorf("a chunk of %d messages and %d octets", len(c.messages), octets)
 		}
 	}
 	if next != 2501 {
 		t.Errorf("the chunks end before message %d", next)
+	}
+}
+
+func TestChunksAreLargeWhileMuchIsLeftAndSmallAtTheEnd(t *testing.T) {
+	messages := make([]SourceMessage, 100_000)
+	r := &round{pairs: make([]*pair, 2)}
+	chunks := r.cut(&ledger.Folder{}, 1, messages, len(messages))
+	if n := len(chunks[0].messages); n != chunkMost {
+		t.Errorf("the first chunk has %d messages, want %d", n, chunkMost)
+	}
+	if n := len(chunks[len(chunks)-1].messages); n > chunkMessages {
+		t.Errorf("the last chunk has %d messages, want at most %d: the other pair waits for it", n, chunkMessages)
+	}
+	if len(chunks) > 35 { // each costs the source an EXAMINE of a large folder
+		t.Errorf("%d chunks", len(chunks))
+	}
+	if n := len(r.cut(&ledger.Folder{}, 1, messages[:4000], 4000)); n < 6 {
+		t.Errorf("4,000 messages in %d chunks: too few for two pairs to end together", n)
 	}
 }
 
