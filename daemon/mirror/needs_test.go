@@ -1,12 +1,14 @@
 package mirror
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/letter"
 )
 
 // listed is letter n in a listing: nothing of it was read.
@@ -63,3 +65,98 @@ func TestNeeds(t *testing.T) {
 		})
 	}
 }
+
+// The scenes below speak of letters by number: letter n has fingerprint n, digest n, size 1000+n and date n.
+// Letter 0 has no header: its fingerprint is zero, and only its digest tells it from others.
+
+func digestOf(n int) (d [letter.DigestSize]byte) {
+	d[0], d[1], d[2] = 0xd, byte(n), byte(n>>8)
+	return d
+}
+
+func fingerprint(n int) (f letter.Fingerprint) {
+	if n > 0 {
+		f[0], f[1], f[2] = 0xf, byte(n), byte(n>>8)
+	}
+	return f
+}
+
+const (
+	sourceValidity = 70
+	hereValidity   = 90
+)
+
+// at is letter n under a UID at the source, its header read.
+func at(uid uint32, n int) SourceMessage {
+	return SourceMessage{UID: uid, Size: int64(1000 + n), Date: int64(n), FlagsKnown: true, HeaderRead: true, Fingerprint: fingerprint(n)}
+}
+
+func read(m SourceMessage, n int) SourceMessage { m.BodyRead, m.Digest = true, digestOf(n); return m }
+
+// here is letter n under a UID at the destination that no row stands for.
+func here(uid uint32, n int) DestinationMessage {
+	return DestinationMessage{UID: uid, Size: int64(1000 + n), HeaderRead: true, Fingerprint: fingerprint(n), BodyRead: true, Digest: digestOf(n)}
+}
+
+// copied is the row of letter n, which the mirror appended: source UID and destination UID.
+func copied(uid uint32, n int, place uint32) ledger.Message {
+	return ledger.Message{
+		Key: ledger.Key{FolderID: 1, UIDValidity: sourceValidity, UID: uid}, Stage: ledger.Confirmed, Fate: ledger.Copied, Appended: true,
+		Place: ledger.Place{UIDValidity: hereValidity, UID: place}, Digest: digestOf(n), Fingerprint: fingerprint(n), Size: int64(1000 + n), Date: int64(n),
+	}
+}
+
+func with(row ledger.Message, change func(*ledger.Message)) ledger.Message { change(&row); return row }
+
+// box is a folder whose source holds the given messages.
+func box(id int64, name string, rows []ledger.Message, messages ...SourceMessage) FolderView {
+	f := FolderView{Folder: ledger.Folder{ID: id, SourceName: name, DestinationName: name}, Listed: true, UIDValidity: sourceValidity, Rows: rows, Messages: messages}
+	for i := range f.Rows {
+		f.Rows[i].FolderID = id
+	}
+	for _, m := range messages {
+		f.UIDs = append(f.UIDs, m.UID)
+	}
+	return f
+}
+
+// place is a destination folder in which rows have the given UIDs, and somebody else's messages are.
+func place(uids []uint32, foreign ...DestinationMessage) *DestinationView {
+	d := &DestinationView{UIDValidity: hereValidity, UIDs: slices.Clone(uids), Foreign: foreign}
+	for _, m := range foreign {
+		d.UIDs = append(d.UIDs, m.UID)
+	}
+	slices.Sort(d.UIDs)
+	return d
+}
+
+func scene(policy Policy, folders []FolderView, places map[string]*DestinationView, deliveries ...Delivery) View {
+	v := View{Policy: policy, Folders: folders, Destinations: places, Deliveries: deliveries}
+	for _, f := range folders {
+		for _, row := range f.Rows {
+			if !row.SourceGone {
+				v.Rows++
+			}
+		}
+	}
+	return v
+}
+
+var (
+	before = Policy{}
+	after  = Policy{Switched: true}
+)
+
+func uids(from, to uint32) (all []uint32) {
+	for uid := from; uid <= to; uid++ {
+		all = append(all, uid)
+	}
+	return all
+}
+
+type rows = []ledger.Message
+type views = []FolderView
+type places = map[string]*DestinationView
+
+// elsewhere puts a row under the UIDVALIDITY that the source had before.
+func elsewhere(m *ledger.Message) { m.UIDValidity = sourceValidity - 1 }
