@@ -77,6 +77,8 @@ type Source struct {
 	TLS        TLSMode `json:"tls"`
 	CAFile     string  `json:"ca_file,omitempty"`     // PEM file that replaces the system's certificate authorities
 	ServerName string  `json:"server_name,omitempty"` // the name the certificate must carry, when it is not Host
+	// Compress is "auto" (also empty), "always" or "never": whether the way there is compressed (RFC 4978).
+	Compress string `json:"compress,omitempty"`
 }
 
 // HostPort is the form that net.Dial takes.
@@ -99,6 +101,8 @@ func (s Source) Check() error {
 		return fmt.Errorf("checking source %q: port %d is not between 1 and 65535", s.Host, s.Port)
 	case s.TLS != TLSImplicit && s.TLS != TLSStartTLS && s.TLS != TLSNone:
 		return fmt.Errorf("checking source %q: tls %q is not implicit, starttls or none", s.Host, s.TLS)
+	case s.Compress != "" && s.Compress != "auto" && s.Compress != "always" && s.Compress != "never":
+		return fmt.Errorf("checking source %q: compress %q is not auto, always or never", s.Host, s.Compress)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mailstork/daemon/account"
@@ -30,6 +31,13 @@ type Options struct {
 	// AuthzID, when set, is the account to open with the credential of User (SASL
 	// PLAIN, RFC 4616): the way most servers spell a master user.
 	AuthzID string
+	// Mechanism and Become are for master users that AuthzID cannot spell.
+	Mechanism wire.Mechanism
+	Become    string
+	// Tokens, when set, take the place of Password.
+	Tokens wire.TokenSource
+	// Link is what is known of the way to Server; all connections to it may share one.
+	Link *wire.Link
 	// IdleTimeout ends the connection when nothing moves for so long; 0 means
 	// wire.DefaultIdleTimeout.
 	IdleTimeout time.Duration
@@ -48,20 +56,46 @@ type Conn struct {
 // Dial connects, verifies TLS, logs in and learns the capabilities. A refused
 // login is a *wire.LoginError, a bad certificate a *wire.TLSError.
 func Dial(ctx context.Context, o Options) (*Conn, error) {
+	if o.Tokens != nil { // a token that must be fetched first lets no connection wait
+		if _, _, err := o.Tokens.Token(ctx); err != nil {
+			return nil, &wire.LoginError{User: o.User, Refused: tokenRefused(err), Err: err}
+		}
+	}
+	c, err := dial(ctx, o)
+	var token *wire.TokenError
+	if errors.As(err, &token) && token.TryAgain {
+		return dial(ctx, o)
+	}
+	return c, err
+}
+
+func tokenRefused(err error) bool {
+	var token *wire.TokenError
+	return errors.As(err, &token) && token.Refused
+}
+
+func dial(ctx context.Context, o Options) (*Conn, error) {
 	w, err := wire.Dial(ctx, wire.Options{
 		Address: o.Server.HostPort(), TLS: o.Server.TLS, CAFile: o.Server.CAFile,
 		ServerName: o.Server.CertificateName(), IdleTimeout: o.IdleTimeout, Trace: o.Trace, ReadOnly: true,
-		PublicOnly: o.PublicOnly,
+		PublicOnly: o.PublicOnly, Compress: wire.Compress(o.Server.Compress), Link: o.Link,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err = w.Login(ctx, wire.Login{User: o.User, AuthzID: o.AuthzID, Password: o.Password}); err != nil {
+	err = w.Login(ctx, wire.Login{
+		User: o.User, AuthzID: o.AuthzID, Password: o.Password,
+		Mechanism: o.Mechanism, Become: o.Become, Tokens: o.Tokens,
+	})
+	if err != nil {
 		_ = w.Close()
 		return nil, err
 	}
 	return &Conn{w: w}, nil
 }
+
+// ServerID is what the server said it is, once an answer to a later command has come.
+func (c *Conn) ServerID() string { return c.w.ServerID() }
 
 // Close logs out without waiting for the answer. It may be called twice, and from
 // another goroutine to end a call that is under way.

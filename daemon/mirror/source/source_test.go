@@ -169,7 +169,7 @@ func TestNothingAtTheSourceIsChanged(t *testing.T) {
 		if verb == "UID" {
 			verb += " " + strings.Fields(command)[1]
 		}
-		if strings.Contains(command, "BODY[") || !slices.Contains([]string{"NAMESPACE", "LIST", "EXAMINE", "UID FETCH", "UID SEARCH", "LOGOUT"}, verb) {
+		if strings.Contains(command, "BODY[") || !slices.Contains([]string{"NAMESPACE", "LIST", "EXAMINE", "UID FETCH", "UID SEARCH", "LOGOUT", "ID"}, verb) {
 			t.Errorf("sent %q", command)
 		}
 	}

@@ -43,7 +43,7 @@ func (c *Conn) Ahead(ctx context.Context, next Foresight) error {
 }
 
 func (c *Conn) lookAhead(next Foresight) {
-	for next != nil && !c.cutOff && len(c.ahead) < maxAhead {
+	for next != nil && !c.cutOff && len(c.ahead) < maxAhead && !c.wantsDeflate() { // that waits for silence
 		v, ok := next()
 		if !ok {
 			return

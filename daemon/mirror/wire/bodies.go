@@ -130,6 +130,7 @@ func (c *Conn) FetchAhead(ctx context.Context, uids []uint32, next Foresight, fn
 	if err != nil {
 		return uids, err
 	}
+	defer c.measure()()
 	r := newReconciler(uids)
 	refused, err := c.fetchWindows(r, uids, next, fn)
 	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {

@@ -44,6 +44,7 @@ type Command struct {
 // readOnlyVerbs is everything that the source is ever asked (L5).
 var readOnlyVerbs = map[string]bool{
 	"CAPABILITY": true, "STARTTLS": true, "LOGIN": true, "AUTHENTICATE": true,
+	"PROXYAUTH": true, "X-MASTERAUTH": true, "X-SETUSER": true, "ID": true, "COMPRESS": true,
 	"NAMESPACE": true, "LIST": true, "LSUB": true, "XLIST": true, "STATUS": true,
 	"EXAMINE": true, "UID FETCH": true, "UID SEARCH": true,
 }
@@ -58,6 +59,9 @@ func (c *Conn) begin(verb string, on handler) *Command {
 }
 
 func (c *Conn) start(verb string, on handler) *Command {
+	if len(c.pending) == 0 && c.wantsDeflate() {
+		_ = c.deflate() // an error is that of the connection: this command meets it
+	}
 	c.seq++
 	cmd := &Command{c: c, tag: c.tag + strconv.Itoa(c.seq), verb: verb, on: on}
 	if c.opt.ReadOnly && !readOnlyVerbs[verb] {
@@ -286,8 +290,12 @@ func (c *Conn) dispatch() (plus bool, err error) {
 	if end, err := c.d.atEnd(); err != nil || end {
 		return false, err
 	}
-	if plus, err = c.d.accept('+'); err != nil || plus {
-		return plus, err
+	if plus, err = c.d.accept('+'); err != nil {
+		return false, err
+	} else if plus {
+		text, err := c.d.text()
+		c.said = strings.TrimSpace(string(text))
+		return true, err
 	}
 	tag, err := c.d.atom("")
 	if err != nil {

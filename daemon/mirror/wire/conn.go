@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"mailstork/daemon/account"
-	"mailstork/daemon/secret"
 )
 
 // DefaultIdleTimeout is how long a server may be silent in the middle of a reply.
@@ -41,6 +40,10 @@ type Options struct {
 	Trace        Trace
 	// ReadOnly refuses to send any command that could change something (L5).
 	ReadOnly bool
+	// Compress and Link decide whether a read-only connection is compressed; without a
+	// Link the connection learns alone.
+	Compress Compress
+	Link     *Link
 	// PublicOnly refuses to connect inside our own network: Dial returns an
 	// *account.PrivateAddressError.
 	PublicOnly bool
@@ -48,10 +51,18 @@ type Options struct {
 
 // Conn is one IMAP connection.
 type Conn struct {
-	opt  Options
-	base net.Conn // the TCP connection under everything, for closing
-	d    decoder
-	w    *bufio.Writer
+	opt    Options
+	base   net.Conn // the TCP connection under everything, for closing
+	idle   *idleConn
+	stream net.Conn // what commands are written to, before compression
+	d      decoder
+	w      *bufio.Writer
+
+	link         *Link
+	inflated     *inflater // nil while nothing is compressed
+	askedDeflate bool
+	loggedIn     bool
+	sampled      sample
 
 	mu      sync.Mutex // held by the call that is under way
 	partial bool       // a command was begun and not ended
@@ -65,7 +76,10 @@ type Conn struct {
 	preauth bool
 
 	maxReplies int
-	mask       secret.Secret // what a server may quote while it judges the login
+	masks      [][]byte // what a server may quote while it judges the login
+	said       string   // behind the last "+"
+	complaint  string   // of a server about a token
+	serverID   map[string]string
 
 	failMu sync.Mutex
 	err    error
@@ -103,7 +117,10 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 func start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 	c := &Conn{
 		opt: o, base: nc, tag: strings.ToLower(rand.Text()[:6]),
-		flags: map[string]string{}, maxReplies: maxReplies,
+		flags: map[string]string{}, maxReplies: maxReplies, link: o.Link,
+	}
+	if c.link == nil {
+		c.link = &Link{}
 	}
 	if err := c.greet(ctx); err != nil {
 		_ = nc.Close()
@@ -114,22 +131,28 @@ func start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 
 // use makes nc the stream of the connection.
 func (c *Conn) use(nc net.Conn) {
+	c.stream = nc
 	c.d.r = bufio.NewReaderSize(nc, bufferSize)
 	c.w = bufio.NewWriterSize(nc, bufferSize)
 }
 
 // idleConn gives every single read and write its own deadline, so that a slow
-// transfer may take hours and a silent one may not.
+// transfer may take hours and a silent one may not. It counts what comes.
 type idleConn struct {
 	net.Conn
-	idle time.Duration
+	idle   time.Duration
+	octets int64
+	waited time.Duration
 }
 
 func (c *idleConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.idle)); err != nil {
+	began := time.Now()
+	if err := c.SetReadDeadline(began.Add(c.idle)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
+	c.octets += int64(n)
+	c.waited += time.Since(began)
 	return n, c.named(err, "nothing came")
 }
 
@@ -142,11 +165,13 @@ func (c *idleConn) Write(p []byte) (int, error) {
 }
 
 func (c *idleConn) named(err error, what string) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if isDeadline(err) {
 		return fmt.Errorf("%s for %v: %w", what, c.idle, err)
 	}
 	return err
 }
+
+func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // Enter begins a call: it waits for no other, checks that the connection is whole
 // and lets the context close it. The returned function ends the call and dresses
@@ -191,6 +216,9 @@ func (c *Conn) broken(err error) error {
 	c.failMu.Lock()
 	first := c.err
 	c.failMu.Unlock()
+	if first == nil && c.inflated != nil && inflationFailed(err) {
+		c.link.forbid()
+	}
 	switch {
 	case first != nil:
 		return first
@@ -249,7 +277,7 @@ func (c *Conn) note(kind, format string, args ...any) {
 		c.oddMore++
 		return
 	}
-	detail := hide(fmt.Sprintf(format, args...), c.mask)
+	detail := c.hidden(fmt.Sprintf(format, args...))
 	if len(detail) > 300 {
 		detail = detail[:300] + "…"
 	}
@@ -258,7 +286,7 @@ func (c *Conn) note(kind, format string, args ...any) {
 
 func (c *Conn) trace(sent bool, line string) {
 	if c.opt.Trace != nil {
-		c.opt.Trace(sent, hide(line, c.mask))
+		c.opt.Trace(sent, c.hidden(line))
 	}
 }
 

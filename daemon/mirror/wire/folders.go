@@ -17,6 +17,7 @@ type listing struct {
 	personal   []Namespace
 	foreign    []Namespace
 	asked      string // the folder of the STATUS under way
+	assumed    bool   // the inbox was not listed
 }
 
 // Folders lists the personal folders with their status.
@@ -44,6 +45,7 @@ func (c *Conn) list() ([]Folder, error) {
 	if err := l.askStatus(); err != nil {
 		return nil, err
 	}
+	l.dropAssumed()
 	ns := c.namespace
 	nameAll(l.folders, ns)
 	slices.SortFunc(l.folders, func(a, b Folder) int { return cmp.Compare(a.Raw, b.Raw) })
@@ -97,7 +99,11 @@ func (l *listing) askPlain() error {
 	if err := lsub.End(false); err != nil {
 		return err
 	}
-	if _, err := l.c.run(verb+` "" "*"`, l.take); err != nil {
+	_, err := l.c.run(verb+` "" "*"`, l.take)
+	if Refused(err) != nil && verb == "XLIST" {
+		_, err = l.c.run(`LIST "" "*"`, l.take)
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := lsub.Wait(); err != nil && Refused(err) == nil {
@@ -143,6 +149,27 @@ func (l *listing) settle() {
 	clear(l.index)
 	for i, f := range l.folders {
 		l.index[f.Raw] = i
+	}
+	l.assumeInbox()
+}
+
+// assumeInbox adds the inbox to a listing that left it out: it exists on every server
+// (RFC 9051 §5.1), and its mail must not be missed (L1). STATUS tells whether it does.
+func (l *listing) assumeInbox() {
+	if _, ok := l.index["INBOX"]; ok {
+		return
+	}
+	l.assumed = true
+	l.c.note("no-inbox", "the listing of %q has none", l.c.opt.Address)
+	l.index["INBOX"] = len(l.folders)
+	l.folders = append(l.folders, Folder{Raw: "INBOX", Separator: l.c.namespace.Separator, Selectable: true})
+}
+
+// dropAssumed takes the inbox out again when it was only assumed, and the server
+// refused to tell anything of it.
+func (l *listing) dropAssumed() {
+	if l.assumed {
+		l.folders = slices.DeleteFunc(l.folders, func(f Folder) bool { return f.Raw == "INBOX" && f.Problem != nil })
 	}
 }
 

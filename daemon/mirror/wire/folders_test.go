@@ -173,6 +173,37 @@ func TestXLISTNamesSpecialUses(t *testing.T) {
 	if err != nil || shown(folders) != `INBOX; all \All; spam \Junk; star \Flagged` {
 		t.Errorf("got %q, %v", shown(folders), err)
 	}
+	// The inbox may stand there by the name that its owner reads, and subscriptions come from LSUB.
+	conn, _ = open(t, wiretest.Script{Capabilities: "XLIST", Replies: map[string]string{
+		"XLIST": "* XLIST (\\Inbox) \"/\" \"Posta in arrivo\"\r\n* XLIST (\\Sent) \"/\" \"[Gmail]/Posta inviata\"\r\n" + statusOK,
+		"LSUB":  "* LSUB () \"/\" INBOX\r\n" + statusOK, "STATUS": statusOK,
+	}})
+	folders, err = conn.Folders(ctx(t))
+	if err != nil || shown(folders) != `INBOX subscribed; [Gmail]|Posta inviata \Sent` {
+		t.Errorf("a localised inbox: got %q, %v", shown(folders), err)
+	}
+}
+
+func TestAServerThatOffersXLISTAndRefusesItIsAskedPlainly(t *testing.T) {
+	conn, srv := open(t, wiretest.Script{Capabilities: "XLIST", Replies: map[string]string{
+		"XLIST": "TAG BAD unknown\r\n", "LIST": "* LIST () \"/\" INBOX\r\n* LIST () \"/\" a\r\n" + statusOK, "LSUB": "TAG NO never\r\n", "STATUS": statusOK,
+	}})
+	folders, err := conn.Folders(ctx(t))
+	if err != nil || shown(folders) != "INBOX; a" {
+		t.Errorf("got %q, %v after %q", shown(folders), err, srv.Lines())
+	}
+}
+
+// L1: an inbox that the listing leaves out is looked for, and only then left out.
+func TestAnInboxThatIsNotListedIsFound(t *testing.T) {
+	for status, want := range map[string]string{"* STATUS INBOX (MESSAGES 3)\r\nTAG OK\r\n": "INBOX 3; a", "TAG NO [NONEXISTENT] none\r\n": "a"} {
+		conn, _ := open(t, wiretest.Script{Replies: map[string]string{
+			"LIST": "* LIST () \"/\" a\r\n" + statusOK, "STATUS": statusOK, `STATUS "INBOX"`: status,
+		}})
+		if folders, err := conn.Folders(ctx(t)); err != nil || shown(folders) != want {
+			t.Errorf("got %q, %v, want %q", shown(folders), err, want)
+		}
+	}
 }
 
 // Within one listing no two folders have one name, and which of them has the plain
@@ -211,7 +242,7 @@ func TestNamesThatNeedALiteralAreSentAsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	const items = " (MESSAGES UIDNEXT UIDVALIDITY)"
-	if got := srv.Lines()[6:]; !slices.Equal(got, []string{`STATUS "a"` + items, "STATUS {1}\r\n\xfc" + items, "STATUS {3}\r\nx\ny" + items, `STATUS "z\"\\"` + items}) {
+	if got := srv.Lines()[6:]; !slices.Equal(got, []string{`STATUS "a"` + items, "STATUS {1}\r\n\xfc" + items, "STATUS {3}\r\nx\ny" + items, `STATUS "z\"\\"` + items, `STATUS "INBOX"` + items}) {
 		t.Errorf("sent %q", got)
 	}
 }

@@ -41,6 +41,9 @@ func (l *listing) takeList(lsub bool) error {
 		f.Separator = separator.text[0]
 	}
 	for _, a := range attributes.list {
+		if strings.EqualFold(a.text, `\Inbox`) { // XLIST tells the inbox by its localised name
+			f.Raw = "INBOX"
+		}
 		f.attribute(a.text)
 	}
 	if lsub {

@@ -20,7 +20,9 @@ import (
 )
 
 // Script is what a server says. In every reply "TAG" stands for the client's tag,
-// and "CLOSE" at the end for closing the connection behind it.
+// and "CLOSE" at the end for closing the connection behind it. A reply whose last line
+// begins with "+" is a continuation: the next line of the client is appended to its
+// command with a space, and the whole is answered.
 type Script struct {
 	Greeting     string // "" is a plain OK
 	Capabilities string // besides IMAP4rev1
@@ -121,9 +123,32 @@ func (s *Server) serve(nc net.Conn) {
 			r = bufio.NewReader(nc)
 			continue
 		}
-		if !say(nc, strings.ReplaceAll(s.reply(line), "TAG", tag)) {
+		if s.answer(nc, r, tag, line) != nil {
 			return
 		}
+	}
+}
+
+// answer says the reply to a line. A reply that ends in a continuation asks for one
+// more line: that is appended to the command, and the whole looked up again.
+func (s *Server) answer(nc net.Conn, r *bufio.Reader, tag, line string) error {
+	for {
+		reply := s.reply(line)
+		if !say(nc, strings.ReplaceAll(reply, "TAG", tag)) {
+			return io.EOF
+		}
+		last := reply[strings.LastIndex(strings.TrimSuffix(reply, "\r\n"), "\n")+1:]
+		if !strings.HasPrefix(last, "+") {
+			return nil
+		}
+		more, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		line += " " + strings.TrimSuffix(more, "\r\n")
+		s.mu.Lock()
+		s.lines[len(s.lines)-1] = line
+		s.mu.Unlock()
 	}
 }
 
