@@ -19,9 +19,9 @@ func TestReportAccountsForEveryMessageInWords(t *testing.T) { // L1
 	d.addAccount(t, of, bob, account.Listed)
 	verified := mirror.VerifyReport{At: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 		Folders: []mirror.VerifiedFolder{
-			{Name: "INBOX", DestinationName: "INBOX", Messages: 7, Parked: 1, Octets: 1500,
-				Fates: map[ledger.Fate]int{ledger.Copied: 2, ledger.Delivered: 1, ledger.Deleted: 2, ledger.Refused: 1}},
-			{Name: "Été", DestinationName: "&AMk-t&AOk-", Messages: 1, Octets: 500, Fates: map[ledger.Fate]int{ledger.Copied: 1}},
+			{Name: "INBOX", DestinationName: "INBOX", Messages: 7, Octets: 1500,
+				Classes: map[mirror.Class]int{mirror.Here: 1, mirror.Elsewhere: 1, mirror.Delivered: 1, mirror.Deleted: 2, mirror.Refused: 1, mirror.Parked: 1}},
+			{Name: "Été", DestinationName: "&AMk-t&AOk-", Messages: 1, Octets: 500, Classes: map[mirror.Class]int{mirror.Here: 1}},
 		},
 		Exceptions: []ledger.Exception{
 			{SourceName: "INBOX", Message: ledger.Message{Key: ledger.Key{UID: 8}, Fate: ledger.Refused, Reason: "too big", KeptFile: "/kept/8"}},

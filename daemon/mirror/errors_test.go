@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"mailstork/daemon/account"
-	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/secret"
 	"mailstork/test/testbed"
@@ -166,55 +165,5 @@ func TestProgressTellsHowMuchThereIs(t *testing.T) {
 		return p.Phase == "copying" && p.Folder == "Work" && !p.Since.Before(began)
 	}) {
 		t.Errorf("no progress told that Work is copied: %+v", all)
-	}
-}
-
-func TestVerifyAccountsForEveryMessage(t *testing.T) { // L1
-	l := newLab(t, labOptions{})
-	l.put("INBOX", 1, 2, 3, 4)
-	l.put("Été", 5)
-	l.pass()
-	l.do(l.here.Delete(l.find(l.here, "INBOX", 2)))
-	l.flag(l.here, "INBOX", 3, "+", `\Flagged`)
-	report, err := mirror.Verify(l.ctx(), l.options)
-	l.do(err)
-	if len(report.Unexplained) > 0 || len(report.Folders) != 2 || report.At.IsZero() {
-		t.Fatalf("report: %+v, want nothing unexplained in two folders", report)
-	}
-	for _, f := range report.Folders {
-		sum := f.Parked
-		for _, n := range f.Fates {
-			sum += n
-		}
-		if sum != f.Messages {
-			t.Errorf("folder %q: %d messages, %d accounted for", f.Name, f.Messages, sum)
-		}
-	}
-	box := report.Folders[slices.IndexFunc(report.Folders, func(f mirror.VerifiedFolder) bool { return f.Name == "INBOX" })]
-	if box.Fates[ledger.Copied] != 3 || box.Fates[ledger.Deleted] != 1 || box.Octets == 0 {
-		t.Errorf("INBOX: %+v, want 3 copied and 1 deleted by its owner", box)
-	}
-}
-
-func TestVerifyFindsWhatIsNotExplained(t *testing.T) { // L1
-	for name, c := range map[string]struct{ sql, want string }{
-		"a message without a row":                {`DELETE FROM message WHERE source_uid = 1`, "has no row"},
-		"a message in doubt":                     {`UPDATE message SET stage = 'intended', destination_uid = 0 WHERE source_uid = 1`, "in doubt"},
-		"a copy with other bytes":                {`UPDATE message SET digest = x'00' || substr(digest, 2) WHERE source_uid = 1`, "is not what was read"},
-		"a copy in a folder that was renumbered": {`UPDATE message SET destination_uidvalidity = 1 WHERE source_uid = 1`, "run a pass"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t, labOptions{})
-			l.put("INBOX", 1, 2)
-			l.pass()
-			l.tamper(c.sql)
-			report, err := mirror.Verify(l.ctx(), l.options)
-			l.do(err)
-			if len(report.Unexplained) != 1 || !strings.Contains(report.Unexplained[0], c.want) {
-				t.Errorf("unexplained: %q, want one with %q", report.Unexplained, c.want)
-			}
-			l.tamper(`DELETE FROM message`)
-			l.tamper(`DELETE FROM folder`)
-		})
 	}
 }

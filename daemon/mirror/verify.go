@@ -7,39 +7,113 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror/wire"
 )
 
+// Class is where one message of the source is accounted for. Every message is in exactly one class (L1).
+type Class string
+
+// The classes. Here and Elsewhere are seen, by digest and multiplicity; the ledger has no say in them. It only explains
+// the others.
+const (
+	Here      Class = "here"      // in the folder that stands for the source's
+	Elsewhere Class = "elsewhere" // in another folder: its owner moved it here
+	Delivered Class = "delivered" // it reached us by SMTP, with other bytes
+	Deleted   Class = "deleted"   // the ledger knows that its owner deleted it
+	Skipped   Class = "skipped"
+	Refused   Class = "refused" // and the file has its bytes
+	Parked    Class = "parked"
+	Pending   Class = "pending" // newer than the last pass, or that pass did not get to it
+	Missing   Class = "missing" // nothing explains it
+	Twice     Class = "twice"   // not of a source message: one copy too many of it, where the mirror appended one
+)
+
+// maxFindings bounds what a report lists one by one; the numbers are exact.
+const maxFindings = 1000
+
+// Classes are those of source messages, in the order of reports.
+var Classes = []Class{Here, Elsewhere, Delivered, Deleted, Skipped, Refused, Parked, Pending, Missing}
+
 // VerifyReport accounts for every message of an account (L1).
 type VerifyReport struct {
-	Folders     []VerifiedFolder
-	Exceptions  []ledger.Exception // skipped, refused, parked, and copies that are not kept in every detail
-	Unexplained []string           // what stands against L1; empty is the proof
-	At          time.Time
+	Folders    []VerifiedFolder
+	Findings   []Finding // missing, twice, pending, parked, refused, skipped: at most maxFindings, the worst first
+	Twice      int
+	HereOnly   int // messages here beyond those of the source: delivered here, copied by their owner, or gone there
+	Exceptions []ledger.Exception
+	At         time.Time
 }
 
-// VerifiedFolder accounts for one folder of the source, as it is listed there now. Its messages are the sum of Fates
-// and Parked, unless something is unexplained.
+// VerifiedFolder accounts for one folder of the source, as it is listed there now.
 type VerifiedFolder struct {
 	Name            string // as its owner calls it
 	SourceName      string // as on the wire
-	DestinationName string
+	DestinationName string // empty when no pass has found a place for it yet
 	Messages        int
-	Fates           map[ledger.Fate]int
-	Parked          int
-	Octets          int64 // of the copied ones
+	Classes         map[Class]int // their sum is Messages
+	Octets          int64         // of those that are here or elsewhere
+	Problem         string        // why the folder could not be read; then Messages is 0 and means nothing
 }
 
-// Verify lists the source again and reads every copy back: each message in the source listing has exactly one row
-// with a fate, and each copy is here with its digest, or its owner removed it here. It changes nothing on either
-// side nor in the ledger. Run it after a pass without problems; whoever holds the lease may call it.
-func Verify(ctx context.Context, o Options) (VerifyReport, error) {
+// Finding is one message that a person may want to look at. Nothing of what its writer wrote is in it.
+type Finding struct {
+	Class     Class
+	Folder    string // as its owner calls it: of the source; of this server for Twice
+	UID       uint32
+	MessageID string    // as sent, cut short; empty when it has none
+	Date      time.Time // INTERNALDATE
+	Why       string
+
+	folder int32 // index of a sighting's folder
+}
+
+// Count adds up one class over all folders.
+func (r VerifyReport) Count(class Class) (n int) {
+	for _, f := range r.Folders {
+		n += f.Classes[class]
+	}
+	return n
+}
+
+// Unexplained says what stands against L1, in words; empty is the proof.
+func (r VerifyReport) Unexplained() (gaps []string) {
+	for _, f := range r.Folders {
+		if f.Problem != "" {
+			gaps = append(gaps, fmt.Sprintf("folder %q: %s", f.Name, f.Problem))
+		}
+	}
+	open := r.Count(Missing) + r.Count(Pending)
+	for _, f := range r.Findings {
+		if f.Class == Missing || f.Class == Pending {
+			gaps = append(gaps, fmt.Sprintf("folder %q: message %d of the source is %s: %s", f.Folder, f.UID, f.Class, f.Why))
+			open--
+		}
+	}
+	if open > 0 {
+		gaps = append(gaps, fmt.Sprintf("%d more messages of the source", open))
+	}
+	return gaps
+}
+
+// VerifyOptions say how thorough a verification is.
+type VerifyOptions struct {
+	// Reread fetches every message of the source again. Without it a source message has the digest that was taken when
+	// it was copied, and the source is only listed.
+	Reread bool
+}
+
+// Verify lists both sides afresh, takes the digest of everything that is here, and compares with multiplicity: folder
+// by folder, then over the whole account. What is not here is explained by the ledger, or missing. It changes nothing
+// on either side nor in the ledger. Whoever holds the lease may call it; a pass beside it would make it lie.
+func Verify(ctx context.Context, o Options, how VerifyOptions) (VerifyReport, error) {
 	o, err := o.filled()
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	v := &verifier{round: newRound(&pass{Options: o, breaks: map[string]int{}})}
+	v := &verifier{round: newRound(&pass{Options: o, breaks: map[string]int{}}), how: how}
 	defer v.close()
 	err = v.run(ctx)
 	v.report.At = o.Now()
@@ -48,140 +122,175 @@ func Verify(ctx context.Context, o Options) (VerifyReport, error) {
 
 type verifier struct {
 	*round
+	how    VerifyOptions
 	report VerifyReport
+
+	known    map[string]ledger.Folder // by source name
+	there    []wire.Folder            // the source's folders; a sighting's folder is an index, here too
+	validity []uint32                 // of each, 0 when it was not read
+	herePlan []placeRead
+	unopened []string // destination folders that this server refuses to open
+	source   []sighting
+	copies   []sighting
+	found    []int32 // for each of source: the index in copies, or -1
+}
+
+// placeRead is a destination folder as it was when it was read.
+type placeRead struct {
+	raw      string
+	validity uint32
+	next     uint32 // the UIDs below were looked at
+}
+
+// sighting is one message seen on one side. 100,000 of them take 6 MB.
+type sighting struct {
+	sum    digest // zero: not known, equals nothing
+	size   int64
+	date   int64
+	uid    uint32
+	folder int32
 }
 
 func (v *verifier) run(ctx context.Context) error {
 	if err := v.connect(ctx); err != nil {
 		return err
 	}
-	there, _, err := v.list(ctx)
+	if err := v.listBoth(ctx); err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.readSource(groupCtx) })
+	group.Go(func() error { return v.readHere(groupCtx, v.herePlan) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := v.match(ctx); err != nil {
+		return err
+	}
+	v.phase("explaining", "")
+	explained, err := v.explainAll(ctx)
 	if err != nil {
 		return err
 	}
-	known, err := v.Ledger.Folders(ctx, v.Account.ID)
-	if err != nil {
+	if err := v.settleTwins(ctx, explained); err != nil {
 		return err
 	}
-	for _, line := range sorted(there) {
-		if !line.Selectable {
-			continue
-		}
-		i := slices.IndexFunc(known, func(f ledger.Folder) bool { return f.SourceName == line.Raw })
-		f := ledger.Folder{SourceName: line.Raw}
-		if i >= 0 {
-			f = known[i]
-		}
-		if err := v.folder(ctx, line, f); err != nil {
-			return fmt.Errorf("verifying folder %q: %w", line.Raw, err)
-		}
+	v.count(explained)
+	if err := v.extras(ctx); err != nil {
+		return err
+	}
+	if err := v.nameFindings(ctx); err != nil {
+		return err
 	}
 	v.report.Exceptions, err = v.Ledger.Exceptions(ctx, v.Account.ID)
 	return err
 }
 
-func (v *verifier) unexplained(format string, values ...any) {
-	v.report.Unexplained = append(v.report.Unexplained, fmt.Sprintf(format, values...))
-}
-
-func (v *verifier) folder(ctx context.Context, line wire.Folder, f ledger.Folder) error {
-	name := strings.Join(line.Name, "/")
-	v.phase("verifying", name)
-	selected, err := v.pairs[0].examine(ctx, line.Raw)
-	if err != nil {
-		return onSource(err)
-	}
-	uids, err := v.pairs[0].source.UIDs(ctx)
-	if err != nil {
-		return onSource(err)
-	}
-	rows, err := v.Ledger.Messages(ctx, f.ID)
+// listBoth asks both sides for their folders, and the ledger only for which stands for which.
+func (v *verifier) listBoth(ctx context.Context) error {
+	v.phase("listing", "")
+	there, here, err := v.list(ctx)
 	if err != nil {
 		return err
 	}
-	result := VerifiedFolder{Name: name, SourceName: line.Raw, DestinationName: f.DestinationName, Messages: len(uids), Fates: map[ledger.Fate]int{}}
-	byUID := map[uint32]ledger.Message{}
-	for _, row := range rows {
-		if row.UIDValidity == selected.UIDValidity {
-			byUID[row.UID] = row
+	folders, err := v.Ledger.Folders(ctx, v.Account.ID)
+	if err != nil {
+		return err
+	}
+	v.known = map[string]ledger.Folder{}
+	for _, f := range folders {
+		v.known[f.SourceName] = f
+	}
+	total := 0
+	for _, line := range sorted(there) {
+		if line.Selectable {
+			v.there = append(v.there, line)
+			v.report.Folders = append(v.report.Folders, VerifiedFolder{Name: strings.Join(line.Name, "/"), SourceName: line.Raw,
+				DestinationName: v.known[line.Raw].DestinationName, Classes: map[Class]int{}})
+			total += int(line.Status.Messages)
 		}
 	}
-	copies := map[string][]ledger.Message{}
-	for _, uid := range uids {
-		row, found := byUID[uid]
-		switch {
-		case !found:
-			v.unexplained("folder %q: message %d of the source has no row in the ledger", name, uid)
-		case row.Stage == ledger.Intended:
-			v.unexplained("folder %q: message %d of the source is in doubt", name, uid)
-		case row.Stage == ledger.Parked:
-			result.Parked++
-		case row.Fate == ledger.Copied:
-			place := placeName(f, row.Place)
-			copies[place] = append(copies[place], row)
-		default:
-			result.Fates[row.Fate]++
+	v.validity = make([]uint32, len(v.there))
+	for _, line := range sorted(here) {
+		if line.Selectable {
+			v.herePlan = append(v.herePlan, placeRead{raw: line.Raw})
+			total += int(line.Status.Messages)
 		}
 	}
-	for _, place := range slices.Sorted(mapKeys(copies)) {
-		if err := v.copies(ctx, &result, place, copies[place]); err != nil {
-			return err
-		}
-	}
-	v.report.Folders = append(v.report.Folders, result)
+	v.tell(func(now *Progress) { now.Phase, now.Of = "verifying", total })
 	return nil
 }
 
-// copies reads back what one destination folder holds of a source folder.
-func (v *verifier) copies(ctx context.Context, result *VerifiedFolder, place string, rows []ledger.Message) error {
-	if here := v.here[place]; here == nil || !here.exists {
-		result.Fates[ledger.Deleted] += len(rows) // its owner removed the whole folder
+// match compares what was seen. Mail moves while we read: what its owner moved from a folder that was not read yet to
+// one that had been is looked for once more.
+func (v *verifier) match(ctx context.Context) error {
+	v.found = matchSightings(v.source, v.copies, v.pairing())
+	if !slices.Contains(v.found, -1) {
 		return nil
 	}
-	conn := v.pairs[0].destination
-	selected, err := conn.Examine(ctx, place)
+	here, err := v.pairs[0].destination.Folders(ctx)
 	if err != nil {
 		return onDestination(err)
 	}
-	wanted := map[uint32]ledger.Message{}
-	var uids []uint32
-	for _, row := range rows {
-		if row.Place.UIDValidity != selected.UIDValidity {
-			v.unexplained("folder %q: %q was renumbered here since message %d was copied: run a pass", result.Name, place, row.UID)
+	var more []placeRead
+	for _, line := range sorted(here) {
+		if !line.Selectable {
 			continue
 		}
-		wanted[row.Place.UID] = row
-		uids = append(uids, row.Place.UID)
-	}
-	slices.Sort(uids)
-	missing, err := conn.Digests(ctx, uids, func(uid uint32, _ int64, sum digest) error {
-		row := wanted[uid]
-		if row.Digest != sum {
-			v.unexplained("folder %q: the copy of message %d is not what was read from the source (digest %x, want %x)", result.Name, row.UID, sum, row.Digest)
-			return nil
+		i := slices.IndexFunc(v.herePlan, func(p placeRead) bool { return p.raw == line.Raw })
+		switch {
+		case i < 0:
+			more = append(more, placeRead{raw: line.Raw})
+		case line.Status.UIDNext > v.herePlan[i].next:
+			more = append(more, v.herePlan[i])
 		}
-		result.Fates[ledger.Copied]++
-		result.Octets += row.Size
+	}
+	if len(more) == 0 {
 		return nil
-	})
-	if err != nil {
-		return onDestination(err)
 	}
-	if len(missing) > 0 {
-		present, err := conn.UIDs(ctx)
-		if err != nil {
-			return onDestination(err)
-		}
-		for _, uid := range missing {
-			if has(present, uid) {
-				v.unexplained("folder %q: the copy of message %d can't be read back", result.Name, wanted[uid].UID)
-				continue
-			}
-			result.Fates[ledger.Deleted]++
-		}
+	if err := v.readHere(ctx, more); err != nil {
+		return err
 	}
-	if result.Fates[ledger.Deleted] == 0 {
-		delete(result.Fates, ledger.Deleted)
-	}
+	v.found = matchSightings(v.source, v.copies, v.pairing())
 	return nil
+}
+
+// pairing gives the index of the destination folder that stands for each source folder, or -1.
+func (v *verifier) pairing() []int32 {
+	index := map[string]int32{}
+	for i, p := range v.herePlan {
+		index[p.raw] = int32(i)
+	}
+	pairs := make([]int32, len(v.there))
+	for i, f := range v.report.Folders {
+		place, found := index[f.DestinationName]
+		if pairs[i] = place; !found {
+			pairs[i] = -1
+		}
+	}
+	return pairs
+}
+
+// count puts every source message in its class.
+func (v *verifier) count(explained map[int32]explanation) {
+	pairs := v.pairing()
+	for i, m := range v.source {
+		f := &v.report.Folders[m.folder]
+		f.Messages++
+		at := v.found[i]
+		if at < 0 {
+			e := explained[int32(i)]
+			f.Classes[e.class]++
+			if e.class != Delivered && e.class != Deleted {
+				v.report.Findings = append(v.report.Findings, Finding{Class: e.class, Folder: f.Name, UID: m.uid, Date: instant(m.date), Why: e.why, folder: m.folder})
+			}
+			continue
+		}
+		f.Octets += v.copies[at].size
+		if v.copies[at].folder == pairs[m.folder] {
+			f.Classes[Here]++
+		} else {
+			f.Classes[Elsewhere]++
+		}
+	}
 }

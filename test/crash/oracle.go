@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror"
 )
 
@@ -128,18 +127,18 @@ func title(body string) string {
 
 // verify asks the mirror's own proof (I12).
 func (b *Bench) verify(ctx context.Context) error {
-	report, err := mirror.Verify(ctx, b.options())
+	report, err := mirror.Verify(ctx, b.options(), mirror.VerifyOptions{Reread: true})
 	b.sessions.Wait()
 	if err != nil {
 		return fmt.Errorf("VERIFY: %w", err)
 	}
-	if len(report.Unexplained) > 0 {
-		return fmt.Errorf("VERIFY: %v", report.Unexplained)
+	if gaps := report.Unexplained(); len(gaps) > 0 {
+		return fmt.Errorf("VERIFY: %v", gaps)
 	}
 	for _, f := range report.Folders {
-		sum := f.Parked
-		for _, fate := range ledger.Fates {
-			sum += f.Fates[fate]
+		sum := 0
+		for _, class := range mirror.Classes {
+			sum += f.Classes[class]
 		}
 		if sum != f.Messages {
 			return fmt.Errorf("VERIFY: folder %q has %d messages, %d are accounted for", f.Name, f.Messages, sum)
