@@ -42,11 +42,18 @@ type CopyJob struct {
 	Settle   time.Duration // how long commands of a dead session may still take effect
 	Pairs    int
 	Switched bool // the destination is the truth: nothing there is undone
+	Verify   bool // afterwards read both sides again and account for every message
 	Progress func(control.Pass)
 }
 
+// CopyResult is how the accounts stand after a copy.
+type CopyResult struct {
+	mirror.Result
+	Verified *control.Verification // nil when nobody asked for it
+}
+
 // Copy makes one pass and returns how the accounts stand. Its errors are for people (*control.Error).
-func Copy(ctx context.Context, job CopyJob) (result mirror.Result, err error) {
+func Copy(ctx context.Context, job CopyJob) (result CopyResult, err error) {
 	if job.State == "" {
 		dir, err := os.MkdirTemp("", "mailstork-copy-")
 		if err != nil {
@@ -71,7 +78,14 @@ func Copy(ctx context.Context, job CopyJob) (result mirror.Result, err error) {
 			return result, job.explain(ctx, err)
 		}
 	}
-	result, err = mirror.Pass(ctx, options)
+	if result.Result, err = mirror.Pass(ctx, options); err != nil || !job.Verify {
+		return result, job.explain(ctx, err)
+	}
+	report, err := mirror.Verify(ctx, options, mirror.VerifyOptions{Reread: true})
+	if err == nil {
+		shown := showVerification("", report)
+		result.Verified = &shown
+	}
 	return result, job.explain(ctx, err)
 }
 

@@ -104,6 +104,8 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"account-list", "account list"},
 		{"account-show", "account show Anna@Example.org"},
 		{"account-show-stuck", "account show carla.o'neill@example.org"},
+		{"account-verify", "account verify anna@example.org"},
+		{"account-verify-sound", "account verify bob@example.org"},
 		{"account-sync-refused", "account sync anna@example.org dora@example.org"},
 		{"account-pause-dry-run", "account pause anna@example.org --dry-run"},
 		{"log", "log anna@example.org"},
@@ -120,7 +122,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 }
 
 func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
-	reading := "status, doctor, version, log, list, show, report, check"
+	reading := "status, doctor, version, log, list, show, report, check, verify"
 	changing := "add, import, sync, pause, resume"
 	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
 		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
@@ -160,9 +162,9 @@ func TestJSONIsWhatTheDaemonSaid(t *testing.T) {
 	s := newSession(t)
 	s.operator.DNS = json.RawMessage(`{"domain":"example.org","mx":"here"}`)
 	for _, args := range []string{"status", "domain list", "domain show example.org", "domain report example.org", "account list",
-		"account show anna@example.org", "dns check example.org", "version"} {
+		"account show anna@example.org", "account verify bob@example.org", "dns check example.org", "version"} {
 		got := s.run(append(strings.Fields(args), "--json")...)
-		if got.code != exitOK || !json.Valid([]byte(got.stdout)) || got.stderr != "" {
+		if got.code != exitOK || !json.Valid([]byte(got.stdout)) || got.stderr != "" && !strings.HasPrefix(args, "account verify") {
 			t.Errorf("%s --json: %+v", args, got)
 		}
 	}
@@ -209,6 +211,11 @@ func TestExitCodesTellWhatSortOfFailureItWas(t *testing.T) {
 		{"domain report example.net", exitRefused},
 		{"account import /nonexistent", exitRefused},
 		{"dns check example.org", exitDNS},
+		{"account verify bob@example.org", exitOK},
+		{"account verify anna@example.org", exitUnsound},
+		{"account verify anna@example.org --json", exitUnsound},
+		{"account verify dora@example.org", exitRefused},
+		{"account verify nobody@example.org", exitNotFound},
 	}
 	for _, c := range cases {
 		if got := s.run(strings.Fields(c.args)...); got.code != c.want {

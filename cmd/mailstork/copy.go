@@ -12,7 +12,6 @@ import (
 	"mailstork/daemon"
 	"mailstork/daemon/control"
 	"mailstork/daemon/ledger"
-	"mailstork/daemon/mirror"
 	"mailstork/daemon/secret"
 )
 
@@ -32,6 +31,7 @@ type copyFlags struct {
 	connections             int
 	fromWithoutTLS, toNoTLS bool
 	sourceIsTruth, asJSON   bool
+	verify                  bool
 }
 
 func (a app) copy() *cobra.Command {
@@ -64,6 +64,7 @@ Exit code 0 means that the two accounts are in sync.`,
 	flags.DurationVar(&f.settle, "settle", 30*time.Second, "how long to wait after doubt about an append, when --doveadm is not given")
 	flags.IntVar(&f.connections, "connections", 2, "connections to each side")
 	flags.BoolVar(&f.sourceIsTruth, "mirror", false, "follow deletions at the source, too, until somebody changes the copy")
+	flags.BoolVar(&f.verify, "verify", false, "afterwards read both sides again and account for every message, as mailstork account verify does")
 	flags.BoolVar(&f.asJSON, "json", false, "write the result as JSON")
 	for _, name := range []string{"from", "to"} {
 		if err := c.MarkFlagRequired(name); err != nil {
@@ -97,7 +98,7 @@ func (a app) runCopy(c *cobra.Command, f copyFlags) error {
 }
 
 // notInSync says what keeps the accounts from being in sync after a pass that reached its end.
-func (f copyFlags) notInSync(result mirror.Result) error {
+func (f copyFlags) notInSync(result daemon.CopyResult) error {
 	failed := &control.Error{Kind: control.KindFailed, Hint: "run the same command again; it goes on where it stopped"}
 	problems, parked, refused := result.Problems(), result.Total.Parked, result.Total.Fates[ledger.Refused]
 	switch {
@@ -130,7 +131,7 @@ func messages(n int) string {
 }
 
 func (f copyFlags) job() (job daemon.CopyJob, err error) {
-	job = daemon.CopyJob{State: f.state, Doveadm: f.doveadm, Settle: f.settle, Pairs: f.connections, Switched: !f.sourceIsTruth}
+	job = daemon.CopyJob{State: f.state, Doveadm: f.doveadm, Settle: f.settle, Pairs: f.connections, Switched: !f.sourceIsTruth, Verify: f.verify}
 	if job.From, err = endpoint("--from", f.from, f.fromWithoutTLS, f.fromCA, f.fromFile, fromPasswordVariable); err != nil {
 		return job, err
 	}
@@ -181,12 +182,28 @@ type copied struct {
 	Parked   int                 `json:"parked"`
 	TookMS   int64               `json:"took_ms"`
 	Problems int                 `json:"folders_with_problems"`
+
+	Verified *control.Verification `json:"verification,omitempty"`
 }
 
-func (a app) tellCopied(c *cobra.Command, f copyFlags, result mirror.Result) error {
+func (a app) tellCopied(c *cobra.Command, f copyFlags, result daemon.CopyResult) error {
+	if err := a.tellWhatWasCopied(c, f, result); err != nil || result.Verified == nil {
+		return err
+	}
+	if !f.asJSON {
+		fmt.Fprintln(c.OutOrStdout())
+		a.writeVerification(c.OutOrStdout(), *result.Verified)
+	}
+	if !result.Verified.Sound() {
+		return &exitError{exitUnsound, "run the same command again", unsound(*result.Verified)}
+	}
+	return nil
+}
+
+func (a app) tellWhatWasCopied(c *cobra.Command, f copyFlags, result daemon.CopyResult) error {
 	if f.asJSON {
 		return writeJSON(c.OutOrStdout(), copied{Source: result.Source, Appended: result.Appended, Octets: result.Octets,
-			Fates: result.Total.Fates, Parked: result.Total.Parked, TookMS: result.Took.Milliseconds(), Problems: len(result.Problems())})
+			Fates: result.Total.Fates, Parked: result.Total.Parked, TookMS: result.Took.Milliseconds(), Problems: len(result.Problems()), Verified: result.Verified})
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), "in sync: %s at the source, %s copied by this run in %s\n",
 		messages(result.Source), count(result.Appended), span(result.Took.Round(100*time.Millisecond)))

@@ -21,6 +21,7 @@ const (
 	exitNotAllowed  = 7
 	exitDNS         = 8
 	exitUnhealthy   = 9
+	exitUnsound     = 10
 )
 
 var exitMeanings = []struct {
@@ -37,6 +38,7 @@ var exitMeanings = []struct {
 	{exitNotAllowed, "this user may not use the control socket"},
 	{exitDNS, "dns check: the DNS does not name this server alone"},
 	{exitUnhealthy, "doctor: at least one check failed"},
+	{exitUnsound, "verification: a message is missing or twice, or a folder could not be read"},
 }
 
 func exitTable() string {

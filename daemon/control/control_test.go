@@ -60,6 +60,7 @@ func TestEveryAnswerReachesTheClientAsTheOperatorGaveIt(t *testing.T) {
 		{"account", func(o control.Operator) (any, error) { return o.Account(ctx, "anna@example.org") }},
 		{"account with odd characters", func(o control.Operator) (any, error) { return o.Account(ctx, "carla.o'neill@example.org") }},
 		{"events", func(o control.Operator) (any, error) { return o.Events(ctx, "anna@example.org", 1, 2) }},
+		{"verification", func(o control.Operator) (any, error) { return o.Verify(ctx, "anna@example.org", func(control.Pass) {}) }},
 		{"pause", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Pause) }},
 		{"resume", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Resume) }},
 		{"sync", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Sync) }},

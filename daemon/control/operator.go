@@ -50,6 +50,9 @@ type AccountOperator interface {
 	Import(ctx context.Context, rows []ImportRow, dryRun bool) (ImportResult, error)
 	// Act does one thing to an account and returns it as it is then.
 	Act(ctx context.Context, address account.Address, action Action) (Account, error)
+	// Verify reads both sides of an account again and accounts for every message. It changes nothing and takes as long as
+	// reading does; a pass that runs is waited for. tell hears how far it is, from several goroutines.
+	Verify(ctx context.Context, address account.Address, tell func(Pass)) (Verification, error)
 }
 
 // Action is what Act does.

@@ -106,6 +106,7 @@ func (s *Server) routes() http.Handler {
 	route("GET /v1/accounts/{address}", addressed(s.Operator.Account))
 	route("POST /v1/accounts/{address}/{action}", s.act)
 	mux.HandleFunc("GET /v1/accounts/{address}/events", s.events)
+	mux.HandleFunc("GET /v1/accounts/{address}/verification", s.verify)
 	route("/", func(r *http.Request) (any, error) {
 		return nil, NotFound("no such request: "+r.Method+" "+r.URL.Path, "mailstork version")
 	})

@@ -188,3 +188,45 @@ func (o *Operator) find(address account.Address) int {
 func unknownAccount(address account.Address) error {
 	return control.NotFound("account "+string(address)+" is not known here", "mailstork account list")
 }
+
+// Verify implements control.AccountOperator. Anna's account has one of each; bob's has nothing wrong.
+func (o *Operator) Verify(_ context.Context, address account.Address, tell func(control.Pass)) (control.Verification, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := o.find(address)
+	if i < 0 {
+		return control.Verification{}, unknownAccount(address)
+	}
+	if o.List[i].State == account.Listed {
+		return control.Verification{}, control.Refused("nothing of "+string(address)+" was copied yet", "mailstork account sync "+string(address))
+	}
+	tell(control.Pass{Account: address, Phase: "waiting until the running pass ends"})
+	tell(control.Pass{Account: address, Phase: "verifying", Folder: "Sent", Messages: 10, MessagesTotal: 9_800})
+	v := control.Verification{Account: address, At: Now, Messages: 9_800,
+		Folders: []control.VerifiedFolder{{Source: "INBOX", Destination: "INBOX", Messages: 9_800, Here: 9_799, Pending: 1}}, Pending: 1,
+		Findings: []control.VerifiedFinding{{Class: "pending", Folder: "INBOX", UID: 9_800, Date: Now, Why: "newer than the last pass"}}}
+	if address == "anna@example.org" {
+		v = annaVerified()
+	}
+	return v, o.Failure
+}
+
+func annaVerified() control.Verification {
+	return control.Verification{Account: "anna@example.org", At: Now, Messages: 19_143, Missing: 2, Pending: 1, Twice: 1, HereOnly: 12,
+		Folders: []control.VerifiedFolder{
+			{Source: "INBOX", Destination: "INBOX", Messages: 12_003, Here: 11_630, Elsewhere: 10, Delivered: 12, Deleted: 348, Pending: 1, Missing: 2},
+			{Source: "INBOX.Gesendete Objekte", Destination: "Sent", Messages: 7_139, Here: 7_136, Refused: 2, Parked: 1},
+			{Source: "INBOX.Été à la mer", Destination: "Été à la mer", Messages: 1, Here: 1},
+			{Source: "INBOX.Locked", Problem: "the source refuses to open it: NO [NOPERM] not yours"},
+		},
+		Findings: []control.VerifiedFinding{
+			{Class: "missing", Folder: "INBOX", UID: 812, MessageID: "<812@example.net>", Date: Now.Add(-100 * time.Hour),
+				Why: `message 811 of "INBOX" here was its copy and has gone since the last pass: its owner deleted it meanwhile, or it was lost`},
+			{Class: "missing", Folder: "INBOX", UID: 813, Why: `message 812 of "INBOX" here should be its copy and has other bytes`},
+			{Class: "twice", Folder: "INBOX", UID: 12_400, MessageID: "<9@example.net>", Date: Now.Add(-90 * time.Hour),
+				Why: "there is one more of it here than at the source: it was appended twice, or its owner copied it"},
+			{Class: "pending", Folder: "INBOX", UID: 12_900, MessageID: "<new@example.net>", Date: Now.Add(-time.Minute), Why: "newer than the last pass"},
+			{Class: "parked", Folder: "INBOX.Gesendete Objekte", UID: 4, Date: Now.Add(-80 * time.Hour), Why: "its copy may have arrived here"},
+			{Class: "refused", Folder: "INBOX.Gesendete Objekte", UID: 5, Date: Now.Add(-80 * time.Hour), Why: "refused here: zero bytes, kept as /var/lib/mailstork/refused/1/5.eml"},
+		}}
+}
