@@ -2,10 +2,13 @@ package authhook
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 	"mailstork/daemon/secret"
 )
@@ -137,25 +140,70 @@ func (j *fakeJournal) Decided(_ context.Context, d Decision) {
 	j.decisions = append(j.decisions, d)
 }
 
+func (j *fakeJournal) Trouble(_ context.Context, err error) { panic(err) }
+
+// fakeNotebook outlives hooks, as the store does.
+type fakeNotebook struct {
+	mu       sync.Mutex
+	err      error
+	next     int64
+	failures map[int64]guard.Failure
+	breakers map[string]guard.Breaker
+}
+
+func newFakeNotebook() *fakeNotebook {
+	return &fakeNotebook{failures: map[int64]guard.Failure{}, breakers: map[string]guard.Breaker{}}
+}
+
+func (n *fakeNotebook) Begin(_ context.Context, l guard.Login, at time.Time) (int64, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.next++
+	n.failures[n.next] = guard.Failure{Address: l.Address, Network: l.Network, Host: l.Host, At: at}
+	return n.next, n.err
+}
+
+func (n *fakeNotebook) Forget(_ context.Context, id int64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.failures, id)
+	return nil
+}
+
+func (n *fakeNotebook) SaveBreaker(_ context.Context, host string, b guard.Breaker) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.breakers[host] = b
+	return nil
+}
+
+func (n *fakeNotebook) Load(context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	failures := slices.SortedFunc(maps.Values(n.failures), func(a, b guard.Failure) int { return a.At.Compare(b.At) })
+	return failures, maps.Clone(n.breakers), nil
+}
+
 // bench is a hook between fakes, with a clock that tests move.
 type bench struct {
 	*Hook
 	provisioner *fakeProvisioner
 	verifier    *fakeVerifier
 	journal     *fakeJournal
+	notebook    *fakeNotebook
 	clock       time.Time
 }
 
 func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
-	b := &bench{provisioner: newFakeProvisioner(), verifier: newFakeVerifier(), journal: &fakeJournal{},
+	b := &bench{provisioner: newFakeProvisioner(), verifier: newFakeVerifier(), journal: &fakeJournal{}, notebook: newFakeNotebook(),
 		clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	o := Options{Provisioner: b.provisioner, Verifier: b.verifier, Journal: b.journal,
+	o := Options{Provisioner: b.provisioner, Verifier: b.verifier, Journal: b.journal, Notebook: b.notebook, LeastRefusal: time.Microsecond,
 		ClientSecret: secret.FromString("client secret"), Now: func() time.Time { return b.clock }}
 	if change != nil {
 		change(&o)
 	}
-	hook, err := New(o)
+	hook, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,26 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 )
 
-// gate is the only way to a source: one login per account at a time, a bounded number at once, within the guard's budgets.
+// Notebook keeps what the guard must know after a restart. It may be called by many goroutines.
+type Notebook interface {
+	// Load returns what counts still: failures oldest first, among them the logins that were under way, and breakers by host.
+	Load(ctx context.Context) ([]guard.Failure, map[string]guard.Breaker, error)
+	// Begin notes a login before its password goes to the source. After a restart it counts as failed at the given time.
+	Begin(ctx context.Context, login guard.Login, at time.Time) (id int64, err error)
+	// Forget takes back what Begin noted: the source counted no failure.
+	Forget(ctx context.Context, id int64) error
+	// SaveBreaker keeps the breaker of a source host.
+	SaveBreaker(ctx context.Context, host string, b guard.Breaker) error
+}
+
+// gate is the only way to a source: one login per account at a time, a bounded number at once, as the guard allows.
 type gate struct {
-	now   func() time.Time
-	slots chan struct{} // one token per login that may be under way
+	now      func() time.Time
+	slots    chan struct{} // one token per login that may be under way
+	notebook Notebook
+	report   func(error) // of troubles that stop no login
 
 	mu      sync.Mutex
-	guard   *guard
+	guard   *guard.Guard
 	settled chan struct{}                     // closed and replaced whenever a login has ended
 	turns   map[account.Address]chan struct{} // held accounts; closed when free
 }
 
-func newGate(now func() time.Time, g *guard, parallel int) *gate {
-	return &gate{now: now, slots: make(chan struct{}, parallel), guard: g,
+func newGate(now func() time.Time, g *guard.Guard, n Notebook, parallel int, report func(error)) *gate {
+	return &gate{now: now, slots: make(chan struct{}, parallel), guard: g, notebook: n, report: report,
 		settled: make(chan struct{}), turns: map[account.Address]chan struct{}{}}
 }
 
@@ -56,50 +70,118 @@ func (g *gate) endTurn(address account.Address, mine chan struct{}) {
 
 // pass waits for the guard and then for a slot, so that one slow source can't hold all slots. The login must be ended
 // by calling leave.
-func (g *gate) pass(ctx context.Context, address account.Address, host string) (leave func(failed bool), err error) {
-	host = strings.ToLower(host)
-	if err := g.ask(ctx, address, host); err != nil {
+func (g *gate) pass(ctx context.Context, l guard.Login) (leave func(guard.Outcome), err error) {
+	if err := g.ask(ctx, l); err != nil {
 		return nil, err
 	}
 	select {
 	case g.slots <- struct{}{}:
 	case <-ctx.Done():
-		g.settle(address, host, false)
+		g.giveUp(l)
 		return nil, fmt.Errorf("waiting for other logins at their sources: %w", ctx.Err())
 	}
-	return func(failed bool) {
-		g.settle(address, host, failed)
+	// The source may count it as late as this, while nobody is here to see it.
+	id, err := g.notebook.Begin(ctx, l, g.now().Add(decideWithin))
+	if err != nil {
+		g.giveUp(l)
+		<-g.slots
+		return nil, err
+	}
+	return func(o guard.Outcome) {
+		g.settle(l, id, o)
 		<-g.slots
 	}, nil
 }
 
-func (g *gate) settle(address account.Address, host string, failed bool) {
+// giveUp ends a login that never began.
+func (g *gate) giveUp(l guard.Login) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.guard.settle(g.now(), address, host, failed)
+	g.guard.Abandon(l)
+	g.wake()
+}
+
+func (g *gate) wake() {
 	close(g.settled)
 	g.settled = make(chan struct{})
 }
 
-func (g *gate) ask(ctx context.Context, address account.Address, host string) error {
+// keepWithin is for the notebook, after the login; nobody waits for it.
+const keepWithin = 10 * time.Second
+
+func (g *gate) settle(l guard.Login, id int64, o guard.Outcome) {
+	g.mu.Lock()
+	changed := g.guard.Settle(g.now(), l, o)
+	breaker := g.guard.Breaker(l.Host)
+	g.wake()
+	g.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
+	defer cancel()
+	if !o.Failed {
+		g.report(g.notebook.Forget(ctx, id))
+	}
+	if changed {
+		g.report(g.notebook.SaveBreaker(ctx, l.Host, breaker))
+	}
+}
+
+func (g *gate) ask(ctx context.Context, l guard.Login) error {
 	for {
 		g.mu.Lock()
-		verdict, until := g.guard.ask(g.now(), address, host)
+		verdict := g.guard.Ask(g.now(), l)
 		settled := g.settled
 		g.mu.Unlock()
-		switch verdict {
-		case mayGo:
+		switch verdict.Word {
+		case guard.Go:
 			return nil
-		case mustStop:
-			return &GuardStop{Address: address, Host: host, Until: until}
-		case mustWait:
+		case guard.Stop:
+			return &GuardStop{Address: l.Address, Host: l.Host, Limit: verdict.Limit, Until: verdict.Until}
+		case guard.Wait:
 		}
 		select {
 		case <-settled:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for other logins at the source %s: %w", host, ctx.Err())
+			return fmt.Errorf("waiting for other logins at the source %s: %w", l.Host, ctx.Err())
 		}
 	}
+}
+
+// pretend treats a login that no source is asked about as one that fails there, so that nobody learns from our answers
+// who is expected.
+func (g *gate) pretend(l guard.Login) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	verdict := g.guard.Pretend(g.now(), l)
+	if verdict.Word == guard.Go {
+		return nil
+	}
+	return &GuardStop{Address: l.Address, Host: l.Host, Limit: verdict.Limit, Until: verdict.Until}
+}
+
+func (g *gate) views() []guard.View {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.guard.Views(g.now())
+}
+
+// GuardStop is why a password was not sent.
+type GuardStop struct {
+	Address account.Address
+	Host    string
+	Limit   guard.Limit
+	Until   time.Time
+}
+
+var whyStopped = map[guard.Limit]string{
+	guard.LimitAccount:   "too many logins of the account failed lately",
+	guard.LimitNetwork:   "too many logins from the client's network failed lately",
+	guard.LimitSource:    "too many logins failed at the source lately",
+	guard.LimitBreaker:   "the source could not be reached, or asked to be left alone",
+	guard.LimitCreations: "too many accounts were created within a minute",
+}
+
+func (e *GuardStop) Error() string {
+	return fmt.Sprintf("not asking the source %s about %s before %s: %s", e.Host, e.Address, e.Until.UTC().Format(time.RFC3339), whyStopped[e.Limit])
 }
 
 var errBusy = errors.New("more logins are waiting for their sources than may wait")

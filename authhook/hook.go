@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 	"mailstork/daemon/secret"
 )
@@ -29,9 +32,10 @@ type Verifier interface {
 	Verify(ctx context.Context, source account.Source, user string, password secret.Secret) error
 }
 
-// Journal is told of every decision, once, by the goroutine that decided.
+// Journal is told of every decision, once, by the goroutine that decided, and of troubles that decided nothing.
 type Journal interface {
 	Decided(ctx context.Context, decision Decision)
+	Trouble(ctx context.Context, err error)
 }
 
 // Options are what a Hook needs. Zero values of the last group mean the defaults.
@@ -39,25 +43,30 @@ type Options struct {
 	Provisioner Provisioner
 	Verifier    Verifier
 	Journal     Journal
+	Notebook    Notebook
 	// ClientSecret is what Dovecot shows in every request.
 	ClientSecret secret.Secret
 
-	AccountBudget, HostBudget Budget
-	ParallelVerifications     int           // at all sources together; default 20
-	VerifyTimeout             time.Duration // for one login at the source; default 9 s
-	RememberWrong             time.Duration // how long a refused password is not asked again; default 10 min
-	Now                       func() time.Time
+	Guard                 guard.Limits
+	SourceBudget          guard.Budget   // of a source host, unless its domain says otherwise; default guard.DefaultSource
+	TrustedNetworks       []netip.Prefix // of clients with many people behind them (a webmail): no budget of their own
+	ParallelVerifications int            // at all sources together; default 20
+	VerifyTimeout         time.Duration  // for one login at the source; default 20 s
+	RememberWrong         time.Duration  // how long a refused password is not asked again; default 10 min
+	LeastRefusal          time.Duration  // a refusal takes no less; default 400 ms
+	Now                   func() time.Time
 }
 
 const (
 	// decideWithin is for waiting and the login at the source together. Dovecot gives up after 30 s.
-	decideWithin = 20 * time.Second
+	decideWithin = 25 * time.Second
 	// admitWithin is for what follows a proven password: it is finished even if nobody waits for it any more.
 	admitWithin = 10 * time.Second
 
 	defaultParallel      = 20
-	defaultVerifyTimeout = 9 * time.Second
+	defaultVerifyTimeout = 20 * time.Second
 	defaultRememberWrong = 10 * time.Minute
+	defaultLeastRefusal  = 400 * time.Millisecond
 	mostRemembered       = 20_000
 	mostWaiting          = 500 // as many as the drop-in lets Dovecot ask at once
 )
@@ -69,8 +78,11 @@ type Hook struct {
 	journal       Journal
 	clientSecret  secret.Secret
 	verifyTimeout time.Duration
+	sourceBudget  guard.Budget
+	trusted       []netip.Prefix
 	now           func() time.Time
 
+	floor   *floor
 	hasher  *hasher
 	refused *memory
 	gate    *gate
@@ -78,28 +90,36 @@ type Hook struct {
 }
 
 // New returns a Hook; Close ends it.
-func New(o Options) (*Hook, error) {
-	if o.Provisioner == nil || o.Verifier == nil || o.Journal == nil || o.ClientSecret.IsZero() {
-		return nil, errors.New("starting auth hook: provisioner, verifier, journal and client secret are needed")
-	}
-	if o.AccountBudget == (Budget{}) {
-		o.AccountBudget = DefaultAccountBudget
-	}
-	if o.HostBudget == (Budget{}) {
-		o.HostBudget = DefaultHostBudget
+func New(ctx context.Context, o Options) (*Hook, error) {
+	if o.Provisioner == nil || o.Verifier == nil || o.Journal == nil || o.Notebook == nil || o.ClientSecret.IsZero() {
+		return nil, errors.New("starting auth hook: provisioner, verifier, journal, notebook and client secret are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Hook{
+	h := &Hook{
 		provisioner: o.Provisioner, verifier: o.Verifier, journal: o.Journal, clientSecret: o.ClientSecret,
 		verifyTimeout: positive(o.VerifyTimeout, defaultVerifyTimeout),
-		now:           o.Now,
-		hasher:        newHasher(),
-		refused:       newMemory(positive(o.RememberWrong, defaultRememberWrong), mostRemembered),
-		gate:          newGate(o.Now, newGuard(o.AccountBudget, o.HostBudget), positive(o.ParallelVerifications, defaultParallel)),
-		flights:       newFlights(mostWaiting),
-	}, nil
+		sourceBudget:  o.SourceBudget, trusted: o.TrustedNetworks, now: o.Now,
+		floor:   newFloor(positive(o.LeastRefusal, defaultLeastRefusal)),
+		hasher:  newHasher(),
+		refused: newMemory(positive(o.RememberWrong, defaultRememberWrong), mostRemembered),
+		flights: newFlights(mostWaiting),
+	}
+	g := guard.New(o.Guard)
+	failures, breakers, err := o.Notebook.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting auth hook: %w", err)
+	}
+	g.Restore(failures, breakers)
+	h.gate = newGate(o.Now, g, o.Notebook, positive(o.ParallelVerifications, defaultParallel), h.trouble)
+	return h, nil
+}
+
+func (h *Hook) trouble(err error) {
+	if err != nil {
+		h.journal.Trouble(context.Background(), err)
+	}
 }
 
 func positive[N int | time.Duration](n, otherwise N) N {
@@ -108,6 +128,9 @@ func positive[N int | time.Duration](n, otherwise N) N {
 	}
 	return otherwise
 }
+
+// Sources tells what the guard knows of each source host.
+func (h *Hook) Sources() []guard.View { return h.gate.views() }
 
 // Close gives up what is under way at sources and waits until it has ended.
 func (h *Hook) Close() { h.flights.close() }
@@ -151,15 +174,19 @@ type ruling struct {
 	result Result
 	why    string
 	err    error
+	// hides: how long it took could tell strangers who is expected here.
+	hides bool
 }
 
-func later(why string, err error) ruling { return ruling{TryLater, why, err} }
+func hidden(result Result, why string, err error) ruling { return ruling{result, why, err, true} }
+
+func later(why string, err error) ruling { return ruling{result: TryLater, why: why, err: err} }
 
 func panicked(v any) error { return fmt.Errorf("deciding on login: panic: %v\n%s", v, debug.Stack()) }
 
 // Decide answers an attempt and tells the journal. It does not fail: trouble is TryLater with an error for the operator.
 func (h *Hook) Decide(ctx context.Context, a Attempt) Decision {
-	began := h.now()
+	began := time.Now()
 	d := Decision{Client: a.Client, Service: a.Service}
 	var r ruling
 	address, err := account.ParseAddress(a.User)
@@ -169,29 +196,48 @@ func (h *Hook) Decide(ctx context.Context, a Attempt) Decision {
 	case !usable(a.Password.Reveal()):
 		d.Address, r = address, ruling{result: No, why: "unusable"} // no source is asked: IMAP can't carry it
 	default:
-		d.Address, r = address, h.rule(ctx, address, a.Password)
+		d.Address, r = address, h.rule(ctx, attempt{address, a.Password, h.networkOf(a.Client)})
+	}
+	if r.hides {
+		h.floor.wait(ctx, began)
 	}
 	if r.result == Yes {
 		d.UID, d.GID, d.Home = h.provisioner.Userdb(address)
 	}
-	d.Result, d.Why, d.Err, d.Took = r.result, r.why, r.err, h.now().Sub(began)
+	d.Result, d.Why, d.Err, d.Took = r.result, r.why, r.err, time.Since(began)
 	h.journal.Decided(ctx, d)
 	return d
 }
 
+// attempt is an Attempt whose user is an address.
+type attempt struct {
+	address  account.Address
+	password secret.Secret
+	network  netip.Prefix
+}
+
+func (h *Hook) networkOf(client netip.Addr) netip.Prefix {
+	client = client.Unmap()
+	if client.IsLoopback() || slices.ContainsFunc(h.trusted, func(p netip.Prefix) bool { return p.Contains(client) }) {
+		return netip.Prefix{}
+	}
+	return guard.NetworkOf(client)
+}
+
 // rule is the order of decisions of DESIGN §4.
-func (h *Hook) rule(ctx context.Context, address account.Address, password secret.Secret) ruling {
-	q, r := h.ruleHere(ctx, address, password)
+func (h *Hook) rule(ctx context.Context, a attempt) ruling {
+	q, r := h.ruleHere(ctx, a)
 	if r.result != "" {
 		return r
 	}
 	// The flight may outlive the attempt, and whoever asks wipes the password afterwards.
-	own := secret.New(password.Reveal())
+	own := a
+	own.password = secret.New(a.password.Reveal())
 	return h.flights.share(ctx, q.key, func(ctx context.Context) ruling {
-		defer own.Wipe()
+		defer own.password.Wipe()
 		ctx, cancel := context.WithTimeout(ctx, decideWithin)
 		defer cancel()
-		return h.ruleAtSource(ctx, address, own)
+		return h.ruleAtSource(ctx, own)
 	})
 }
 
@@ -200,19 +246,26 @@ type question struct {
 	key    digest // of address, password, and everything that could change the answer
 	source account.Source
 	user   string
+	login  guard.Login
+}
+
+func (h *Hook) question(a attempt, domain account.Domain, member account.Account) question {
+	q := question{source: domain.Source, user: sourceUser(a.address, member)}
+	q.key = h.refused.digest([]byte(a.address), a.password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user))
+	q.login = guard.Login{Address: a.address, Network: a.network, Host: strings.ToLower(domain.Source.Host), Budget: h.sourceBudget, New: member.ID == 0}
+	return q
 }
 
 // ruleHere decides what can be decided without the source. An empty result means: ask the source.
-func (h *Hook) ruleHere(ctx context.Context, address account.Address, password secret.Secret) (question, ruling) {
-	domain, member, err := h.provisioner.Standing(ctx, address)
+func (h *Hook) ruleHere(ctx context.Context, a attempt) (question, ruling) {
+	domain, member, err := h.provisioner.Standing(ctx, a.address)
 	if err != nil {
 		return question{}, later("store", err)
 	}
-	q := question{source: domain.Source, user: sourceUser(address, member)}
-	q.key = h.refused.digest([]byte(address), password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user))
+	q := h.question(a, domain, member)
 	known := h.refused.knows(h.now(), q.key)
 	if member.PasswordHash != "" && !known {
-		match, err := h.hasher.matches(ctx, member.PasswordHash, password)
+		match, err := h.hasher.matches(ctx, member.PasswordHash, a.password)
 		if err != nil {
 			return q, later("hash", err)
 		}
@@ -227,13 +280,21 @@ func (h *Hook) ruleHere(ctx context.Context, address account.Address, password s
 	case domain.State == account.Closed:
 		return q, ruling{result: NotOurs, why: "closed"}
 	case member.PasswordHash != "":
-		return q, ruling{result: No, why: "wrong"} // A2: the stored hash is the authority
+		return q, hidden(No, "wrong", nil) // A2: the stored hash is the authority
 	case member.ID == 0 && domain.Accounts != account.AccountsAny:
-		return q, ruling{result: NotOurs, why: "unlisted"}
+		return q, h.unlisted(q.login)
 	case known:
-		return q, ruling{result: No, why: "remembered"}
+		return q, hidden(No, "remembered", nil)
 	}
 	return q, ruling{}
+}
+
+// unlisted gives the answer that an expected account with a wrong password would get now.
+func (h *Hook) unlisted(l guard.Login) ruling {
+	if err := h.gate.pretend(l); err != nil {
+		return ruling{TryLater, "unlisted", nil, true}
+	}
+	return hidden(NotOurs, "unlisted", nil)
 }
 
 func sourceUser(address account.Address, member account.Account) string {
@@ -244,54 +305,70 @@ func sourceUser(address account.Address, member account.Account) string {
 }
 
 // ruleAtSource asks the source when it is the account's turn.
-func (h *Hook) ruleAtSource(ctx context.Context, address account.Address, password secret.Secret) ruling {
-	end, err := h.gate.turn(ctx, address)
+func (h *Hook) ruleAtSource(ctx context.Context, a attempt) ruling {
+	end, err := h.gate.turn(ctx, a.address)
 	if err != nil {
 		return later("deadline", err)
 	}
 	defer end()
 	// While this one waited, another login of the account may have been proven.
-	q, r := h.ruleHere(ctx, address, password)
+	q, r := h.ruleHere(ctx, a)
 	if r.result != "" {
 		return r
 	}
-	err = h.verify(ctx, address, q, password)
-	var wrong *WrongPassword
+	leave, err := h.gate.pass(ctx, q.login)
 	var stop *GuardStop
+	if errors.As(err, &stop) {
+		return ruling{TryLater, "guard", err, true}
+	}
+	if err != nil {
+		return later("gate", err)
+	}
+	outcome := guard.Outcome{Failed: true} // also when something panics: the source may have counted a failure
+	defer func() { leave(outcome) }()
+	err = h.verify(ctx, q, a.password)
+	outcome = outcomeOf(err)
+	var wrong *WrongPassword
 	switch {
 	case err == nil:
-		return h.admit(ctx, address, password)
+		r := h.admit(ctx, a)
+		outcome.Created = q.login.New && r.result == Yes
+		return r
 	case errors.As(err, &wrong):
 		h.refused.remember(h.now(), q.key)
-		return ruling{No, "wrong", err}
-	case errors.As(err, &stop):
-		return later("guard", err)
+		return hidden(No, "wrong", err)
 	}
-	return later("source", err)
+	return ruling{TryLater, "source", err, true}
 }
 
-func (h *Hook) verify(ctx context.Context, address account.Address, q question, password secret.Secret) error {
-	leave, err := h.gate.pass(ctx, address, q.source.Host)
-	if err != nil {
-		return err
-	}
-	failed := true // also when the verifier panics: the source may have counted a failure
-	defer func() { leave(failed) }()
+func (h *Hook) verify(ctx context.Context, q question, password secret.Secret) error {
 	ctx, cancel := context.WithTimeout(ctx, h.verifyTimeout)
 	defer cancel()
-	err = h.verifier.Verify(ctx, q.source, q.user, password)
-	var problem *SourceProblem
-	failed = err != nil && (!errors.As(err, &problem) || problem.Sent)
+	began := time.Now()
+	err := h.verifier.Verify(ctx, q.source, q.user, password)
+	h.floor.note(time.Since(began))
 	return err
 }
 
+// outcomeOf is what the guard is told of a login.
+func outcomeOf(err error) guard.Outcome {
+	var problem *SourceProblem
+	switch {
+	case err == nil:
+		return guard.Outcome{}
+	case errors.As(err, &problem):
+		return guard.Outcome{Failed: problem.Sent, Trouble: problem.Trouble, RetryAfter: problem.RetryAfter}
+	}
+	return guard.Outcome{Failed: true}
+}
+
 // admit keeps what was proven, even if the deadline of the attempt has come meanwhile.
-func (h *Hook) admit(ctx context.Context, address account.Address, password secret.Secret) ruling {
+func (h *Hook) admit(ctx context.Context, a attempt) ruling {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitWithin)
 	defer cancel()
-	hash, err := h.hasher.hash(ctx, password)
+	hash, err := h.hasher.hash(ctx, a.password)
 	if err == nil {
-		err = h.provisioner.Admit(ctx, address, hash, password)
+		err = h.provisioner.Admit(ctx, a.address, hash, a.password)
 	}
 	if err != nil {
 		return later("admit", err)

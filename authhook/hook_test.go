@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 	"mailstork/daemon/secret"
 )
@@ -167,7 +168,7 @@ func TestTwoHundredFirstLoginsOfOneAccountAreOneLoginAtTheSource(t *testing.T) {
 
 func TestDifferentPasswordsOfOneAccountTakeTurns(t *testing.T) {
 	b := newBench(t, func(o *Options) {
-		o.AccountBudget, o.HostBudget = Budget{1000, time.Minute}, Budget{1000, time.Minute}
+		o.Guard.Account, o.SourceBudget = guard.Budget{Failures: 1000, Window: time.Minute}, guard.Budget{Failures: 2000, Window: time.Minute}
 	})
 	b.verifier.pace = time.Millisecond
 	var all sync.WaitGroup
@@ -185,7 +186,7 @@ func TestDifferentPasswordsOfOneAccountTakeTurns(t *testing.T) {
 func TestLoginsAtSourcesAreBounded(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		o.ParallelVerifications = 7
-		o.HostBudget = Budget{1000, time.Minute}
+		o.SourceBudget = guard.Budget{Failures: 1000, Window: time.Minute}
 	})
 	b.verifier.hold = make(chan struct{})
 	var all sync.WaitGroup
@@ -379,7 +380,7 @@ func TestEveryDecisionIsToldOnceWithoutPasswords(t *testing.T) {
 }
 
 func TestHookWithoutItsPartsDoesNotStart(t *testing.T) {
-	if _, err := New(Options{Provisioner: newFakeProvisioner(), Verifier: newFakeVerifier(), Journal: &fakeJournal{}}); err == nil {
+	if _, err := New(t.Context(), Options{Provisioner: newFakeProvisioner(), Verifier: newFakeVerifier(), Journal: &fakeJournal{}, Notebook: newFakeNotebook()}); err == nil {
 		t.Error("started without a client secret")
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 )
 
@@ -28,7 +30,10 @@ type SourceProblem struct {
 	Hint   string // the next command for an operator
 	// Sent tells whether the password was on its way already: then the source may count a failure against our address.
 	Sent bool
-	Err  error // the cause, if there is one
+	// Trouble says whether the source can't be reached or has too much of us; then RetryAfter is what it asked for.
+	Trouble    guard.Trouble
+	RetryAfter time.Duration
+	Err        error // the cause, if there is one
 }
 
 func (e *SourceProblem) Error() string {
@@ -50,7 +55,7 @@ func (e *SourceProblem) Unwrap() error { return e.Err }
 
 // whyNoConnection puts a failed connection into one sentence.
 func whyNoConnection(src account.Source, err error) *SourceProblem {
-	problem := &SourceProblem{Err: err, Hint: fmt.Sprintf("nc -vz %s %d", src.Host, src.Port)}
+	problem := &SourceProblem{Err: err, Hint: fmt.Sprintf("nc -vz %s %d", src.Host, src.Port), Trouble: guard.Unreachable}
 	var dns *net.DNSError
 	var network net.Error
 	var private *account.PrivateAddressError
@@ -75,7 +80,7 @@ func whyNoTLS(src account.Source, err error) *SourceProblem {
 	if src.TLS == account.TLSStartTLS {
 		hint += " -starttls imap"
 	}
-	problem := &SourceProblem{Err: err, Hint: hint}
+	problem := &SourceProblem{Err: err, Hint: hint, Trouble: guard.Unreachable}
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError

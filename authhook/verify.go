@@ -234,6 +234,9 @@ func explain(ctx context.Context, src account.Source, err error) error {
 	case err == nil || errors.As(err, &wrong):
 		return err
 	case errors.As(err, &problem) && !errors.Is(err, net.ErrClosed):
+		if problem.Answer != "" {
+			problem.Trouble, problem.RetryAfter = troubleIn(problem.Answer)
+		}
 		return err
 	}
 	if ctx.Err() != nil {

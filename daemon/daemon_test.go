@@ -56,7 +56,7 @@ func newDaemon(t *testing.T, more string) (*Daemon, *logbook) {
 	t.Cleanup(func() { must(t, d.Close()) })
 	must(t, d.openState(t.Context()))
 	d.ledger = ledger.New(d.store)
-	must(t, d.buildProvision(t.Context()), d.buildSchedule(t.Context()))
+	must(t, d.buildProvision(t.Context()), d.buildHook(t.Context()), d.buildSchedule(t.Context()))
 	return d, log
 }
 

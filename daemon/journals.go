@@ -42,3 +42,5 @@ func (j loginJournal) Decided(ctx context.Context, decision authhook.Decision) {
 		j.logger.Debug("login", "event", "login", "account", string(event.Account), "detail", event.Detail)
 	}
 }
+
+func (j loginJournal) Trouble(_ context.Context, err error) { j.report(err) }

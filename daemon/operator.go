@@ -21,13 +21,25 @@ var _ control.Operator = (*Daemon)(nil)
 
 // Status is one look at everything.
 func (d *Daemon) Status(ctx context.Context) (control.Status, error) {
-	status := control.Status{Version: d.version, StartedAt: d.startedAt, Now: time.Now().UTC(), Passes: d.progress.running()}
+	status := control.Status{Version: d.version, StartedAt: d.startedAt, Now: time.Now().UTC(), Passes: d.progress.running(), Sources: d.guarded()}
 	var err error
 	if status.Domains, err = d.Domains(ctx); err != nil {
 		return status, err
 	}
 	status.Stuck, err = d.Accounts(ctx, control.AccountFilter{Stuck: true})
 	return status, err
+}
+
+// guarded tells of the sources that the hook is careful with.
+func (d *Daemon) guarded() []control.Source {
+	sources := []control.Source{}
+	for _, v := range d.hook.Sources() {
+		if v.Failures > 0 || v.Breaker.Broken > 0 {
+			sources = append(sources, control.Source{Host: v.Host, Failures: v.Failures, Budget: v.Budget.Failures,
+				WindowSeconds: int(v.Budget.Window.Seconds()), Underway: v.Underway, Until: v.Until, Broken: v.Breaker.Broken})
+		}
+	}
+	return sources
 }
 
 // Events returns what happened to an account.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mailstork/authhook"
+	"mailstork/authhook/guard"
 	"mailstork/daemon/config"
 	"mailstork/daemon/control"
 	"mailstork/daemon/ledger"
@@ -53,21 +54,29 @@ func (d *Daemon) buildProvision(ctx context.Context) (err error) {
 	return d.provisioner.Refresh(ctx)
 }
 
-func (d *Daemon) buildHook(context.Context) error {
+func (d *Daemon) buildHook(ctx context.Context) error {
 	clientSecret, err := openClientSecret(d.config.Hook.ClientSecretFile)
 	if err != nil {
 		return err
 	}
 	c := d.config.Hook
+	trusted, err := config.Prefixes(c.TrustedNetworks)
+	if err != nil {
+		return err
+	}
 	window := c.FailureWindow.Duration()
-	d.hook, err = authhook.New(authhook.Options{
-		Provisioner: d.provisioner, Journal: loginJournal{d}, ClientSecret: clientSecret,
+	d.hook, err = authhook.New(ctx, authhook.Options{
+		Provisioner: d.provisioner, Journal: loginJournal{d}, Notebook: notebook{d.store, window}, ClientSecret: clientSecret,
 		Verifier: authhook.IMAPVerifier{ConnectTimeout: d.config.Source.ConnectTimeout.Duration(), IdleTimeout: c.VerifyTimeout.Duration(),
 			AllowPrivateAddresses: d.config.Source.AllowPrivateAddresses},
-		AccountBudget:         authhook.Budget{Failures: c.FailuresPerAccount, Window: window},
-		HostBudget:            authhook.Budget{Failures: c.FailuresPerSource, Window: window},
-		ParallelVerifications: c.ParallelVerifications, VerifyTimeout: c.VerifyTimeout.Duration(),
-		RememberWrong: c.WrongPasswordMemory.Duration(),
+		Guard: guard.Limits{
+			Account:            guard.Budget{Failures: c.FailuresPerAccount, Window: window},
+			Network:            guard.Budget{Failures: c.FailuresPerNetwork, Window: window},
+			CreationsPerMinute: c.CreationsPerMinute,
+		},
+		SourceBudget:    guard.Budget{Failures: c.FailuresPerSource, Window: window},
+		TrustedNetworks: trusted, ParallelVerifications: c.ParallelVerifications, VerifyTimeout: c.VerifyTimeout.Duration(),
+		RememberWrong: c.WrongPasswordMemory.Duration(), LeastRefusal: c.LeastRefusal.Duration(),
 	})
 	return err
 }

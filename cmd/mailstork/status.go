@@ -89,6 +89,10 @@ func (a app) showStatus(ctx context.Context, out io.Writer, client *control.Clie
 		fmt.Fprintln(out)
 		writePasses(out, status.Now, status.Passes)
 	}
+	if len(status.Sources) > 0 {
+		fmt.Fprintln(out)
+		writeSources(out, status.Now, status.Sources)
+	}
 	if len(status.Stuck) > 0 {
 		fmt.Fprintf(out, "\n%s\n", styleOf(out).bold("WAITING FOR YOU"))
 		for _, stuck := range status.Stuck {
@@ -107,6 +111,26 @@ func writeDomains(out io.Writer, now time.Time, domains []control.Domain) {
 		t.row(d.Name, string(d.State), accountsInWords(d), doneOf(d.Messages.Accounted, d.Messages.Source), waiting(now, d.Cutover))
 	}
 	t.write(out)
+}
+
+// writeSources tells where first logins are held back, so that nobody wonders why.
+func writeSources(out io.Writer, now time.Time, sources []control.Source) {
+	t := newTable("SOURCE", ">FAILED LOGINS", "FIRST LOGINS")
+	for _, s := range sources {
+		failed := fmt.Sprintf("%d of %d in %s", s.Failures, s.Budget, span(time.Duration(s.WindowSeconds)*time.Second))
+		t.row(clean(s.Host), failed, firstLogins(now, s))
+	}
+	t.write(out)
+}
+
+func firstLogins(now time.Time, s control.Source) string {
+	switch {
+	case !s.Until.After(now):
+		return "are passed on"
+	case s.Broken > 0:
+		return fmt.Sprintf("wait: it can't be reached or has too much of us; tried again %s", when(now, s.Until))
+	}
+	return fmt.Sprintf("wait, so that it does not ban this server; passed on again %s", when(now, s.Until))
 }
 
 // accountsInWords is "4: 1 listed, 3 following" in the order of an account's life.

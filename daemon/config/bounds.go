@@ -121,6 +121,10 @@ var forms = map[string]func(string) bool{
 		address, err := netip.ParseAddrPort(text)
 		return err == nil && address.Addr().IsLoopback()
 	},
+	"network": func(text string) bool {
+		_, err := parseNetwork(text)
+		return err == nil
+	},
 	"ip:port": func(text string) bool {
 		address, err := netip.ParseAddrPort(text)
 		return err == nil && address.Port() > 0
@@ -133,6 +137,7 @@ var formWords = map[string]string{
 	"path with {domain} and {local}": "an absolute path with {domain} and {local} in it",
 	"name":                           "a name of letters, digits and _ . -",
 	"loopback host:port":             "a loopback address with port (127.0.0.1:143)",
+	"network":                        "an IP address or a network (192.0.2.0/24)",
 	"ip:port":                        "an IP address with port (192.0.2.1:53)",
 }
 

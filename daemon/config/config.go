@@ -55,8 +55,8 @@ type Hook struct {
 	// File with the client_secret that Dovecot must show; made at the first start.
 	ClientSecretFile string `yaml:"client_secret_file" default:"{state_dir}/hook-secret" bounds:"path" bad:"secret"`
 	// How long the source may take to accept or refuse a password; then the login fails for the moment.
-	// Dovecot itself gives up after 30 seconds.
-	VerifyTimeout Seconds `yaml:"verify_timeout_seconds" default:"9" bounds:"1..25" bad:"30"`
+	// A source that took failed logins amiss lets everybody wait for 15 seconds; Dovecot gives up after 30.
+	VerifyTimeout Seconds `yaml:"verify_timeout_seconds" default:"20" bounds:"1..25" bad:"30"`
 	// How many passwords are verified at sources at once.
 	ParallelVerifications int `yaml:"parallel_verifications" default:"20" bounds:"1..500" bad:"0"`
 	// How many wrong passwords of one account are passed on to its source within failure_window_minutes.
@@ -65,6 +65,17 @@ type Hook struct {
 	// so that the source does not take this server for an attacker and ban it. The default stays below fail2ban's five
 	// in ten minutes; raise it when the source has put this server on its allow list.
 	FailuresPerSource int `yaml:"failures_per_source" default:"4" bounds:"1..100000" bad:"0"`
+	// How many wrong passwords from one network of clients (an IPv4 address, an IPv6 /64) are passed on to sources within
+	// failure_window_minutes.
+	FailuresPerNetwork int `yaml:"failures_per_network" default:"3" bounds:"1..100000" bad:"0"`
+	// Networks behind which many people are, a webmail for example: failures_per_network does not count for them. This machine
+	// itself is always one.
+	TrustedNetworks []string `yaml:"trusted_networks" default:"" bounds:"list of 0..64 network" bad:"192.0.2.1/99"`
+	// How many accounts may be created within a minute.
+	CreationsPerMinute int `yaml:"creations_per_minute" default:"300" bounds:"1..100000" bad:"0"`
+	// A refusal takes no less than this, and no less than most logins at sources take, so that nobody learns from the
+	// time who is expected here.
+	LeastRefusal Milliseconds `yaml:"least_refusal_milliseconds" default:"400" bounds:"1..5000" bad:"0"`
 	// How long a wrong password counts.
 	FailureWindow Minutes `yaml:"failure_window_minutes" default:"10" bounds:"1..1440" bad:"0"`
 	// How long the same wrong password is refused without asking the source again.

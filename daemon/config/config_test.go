@@ -117,7 +117,7 @@ func fileWith(k annotate.Key, value string) (text string, line int) {
 
 func TestKeysEndInTheUnitOfTheirType(t *testing.T) {
 	var c Config
-	units := map[string]string{"Seconds": "_seconds", "Minutes": "_minutes", "Hours": "_hours", "Days": "_days"}
+	units := map[string]string{"Milliseconds": "_milliseconds", "Seconds": "_seconds", "Minutes": "_minutes", "Hours": "_hours", "Days": "_days"}
 	for _, k := range keys(&c) {
 		for unit, suffix := range units {
 			if (k.value.Type().Name() == unit) != strings.HasSuffix(k.Path, suffix) {

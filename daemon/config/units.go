@@ -8,6 +8,8 @@ import (
 
 // The unit of a number is part of its key; these types keep it in Go too.
 type (
+	// Milliseconds is a key that ends in _milliseconds.
+	Milliseconds int
 	// Seconds is a key that ends in _seconds.
 	Seconds int
 	// Minutes is a key that ends in _minutes.
@@ -17,6 +19,9 @@ type (
 	// Days is a key that ends in _days.
 	Days int
 )
+
+// Duration is the time meant.
+func (n Milliseconds) Duration() time.Duration { return time.Duration(n) * time.Millisecond }
 
 // Duration is the time meant.
 func (n Seconds) Duration() time.Duration { return time.Duration(n) * time.Second }
@@ -29,6 +34,28 @@ func (n Hours) Duration() time.Duration { return time.Duration(n) * time.Hour }
 
 // Duration is the time meant.
 func (n Days) Duration() time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// Prefixes reads a checked list of networks.
+func Prefixes(list []string) ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, len(list))
+	for i, text := range list {
+		network, err := parseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading network %q: %w", text, err)
+		}
+		networks[i] = network
+	}
+	return networks, nil
+}
+
+// parseNetwork reads 192.0.2.0/24, or one address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address.Prefix(address.BitLen())
+	}
+	network, err := netip.ParsePrefix(text)
+	return network.Masked(), err
+}
 
 // AddrPorts reads a checked list of ip:port.
 func AddrPorts(list []string) ([]netip.AddrPort, error) {

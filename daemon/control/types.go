@@ -15,8 +15,21 @@ type Status struct {
 	StartedAt time.Time `json:"started_at"`
 	Now       time.Time `json:"now"` // the daemon's clock
 	Domains   []Domain  `json:"domains"`
-	Passes    []Pass    `json:"passes"` // running now
-	Stuck     []Account `json:"stuck"`  // waiting for an operator
+	Passes    []Pass    `json:"passes"`  // running now
+	Stuck     []Account `json:"stuck"`   // waiting for an operator
+	Sources   []Source  `json:"sources"` // where logins failed lately, or that are left alone
+}
+
+// Source is what the hook's guard knows of one source host.
+type Source struct {
+	Host          string `json:"host"`
+	Failures      int    `json:"failures"` // logins within the window that it may have counted as failed
+	Budget        int    `json:"budget"`   // how many may be
+	WindowSeconds int    `json:"window_seconds"`
+	Underway      int    `json:"underway"`
+	// Until is when it is asked about a first login again; zero when it may be now.
+	Until  time.Time `json:"until,omitzero"`
+	Broken int       `json:"broken"` // logins in a row that could not reach it, or were told that it is too much
 }
 
 // Domain is one domain with its counts.

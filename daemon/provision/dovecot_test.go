@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"mailstork/authhook"
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 	"mailstork/daemon/provision"
 	"mailstork/daemon/secret"
@@ -47,6 +48,20 @@ type decisions struct {
 }
 
 func (d *decisions) Joined(context.Context, account.Account) {}
+func (d *decisions) Trouble(_ context.Context, err error) {
+	d.Decided(context.Background(), authhook.Decision{Err: err})
+}
+
+// forgetful is a notebook of a hook that is never started again.
+type forgetful struct{}
+
+func (forgetful) Load(context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
+	return nil, nil, nil
+}
+func (forgetful) Begin(context.Context, guard.Login, time.Time) (int64, error) { return 0, nil }
+func (forgetful) Forget(context.Context, int64) error                          { return nil }
+func (forgetful) SaveBreaker(context.Context, string, guard.Breaker) error     { return nil }
+
 func (d *decisions) Decided(_ context.Context, one authhook.Decision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,7 +147,7 @@ func (s *site) addDomain(name string) {
 
 func (s *site) startHook(address string) {
 	s.t.Helper()
-	hook, err := authhook.New(authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.decisions,
+	hook, err := authhook.New(s.t.Context(), authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.decisions, Notebook: forgetful{},
 		ClientSecret: secret.FromString("client secret")})
 	if err != nil {
 		s.t.Fatal(err)
@@ -320,7 +335,8 @@ func TestWhoIsNotOursIsLeftToTheSitesOtherPassdb(t *testing.T) {
 func TestDovecotWithAnotherClientSecretSaysUnavailable(t *testing.T) {
 	s := newSite(t, map[string]string{"anna@example.org": canary}, "")
 	s.stop()
-	hook, err := authhook.New(authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.decisions, ClientSecret: secret.FromString("a new one")})
+	hook, err := authhook.New(t.Context(), authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.decisions,
+		Notebook: forgetful{}, ClientSecret: secret.FromString("a new one")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type Operator struct {
 
 	List     []control.AccountDetail
 	Known    []control.Domain
+	Sources  []control.Source
 	Running  []control.Pass
 	Log      []control.Event
 	Findings []control.Finding
@@ -69,6 +70,10 @@ func New() *Operator {
 			Account: "bob@example.org", Phase: "copying", Since: Now.Add(-61 * time.Second), Folder: "Projects/2024",
 			Folders: 3, FoldersTotal: 12, Messages: 4_120, MessagesTotal: 9_800, Octets: 310 << 20, OctetsTotal: 800 << 20,
 		}},
+		Sources: []control.Source{
+			{Host: "imap.old.example", Failures: 4, Budget: 4, WindowSeconds: 600, Until: Now.Add(7 * time.Minute)},
+			{Host: "mail.example.net", Budget: 4, WindowSeconds: 600, Broken: 5, Until: Now.Add(50 * time.Second)},
+		},
 		Log: events(),
 		Findings: []control.Finding{
 			{Check: "destination", Level: control.OK, Sentence: "Dovecot at 127.0.0.1:143 accepts the master user."},

@@ -14,7 +14,7 @@ import (
 func (o *Operator) Status(context.Context) (control.Status, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	status := control.Status{Version: "0.1.0", StartedAt: Now.Add(-(3*time.Hour + 12*time.Minute)), Now: Now, Domains: o.Known, Passes: o.Running}
+	status := control.Status{Version: "0.1.0", StartedAt: Now.Add(-(3*time.Hour + 12*time.Minute)), Now: Now, Domains: o.Known, Passes: o.Running, Sources: o.Sources}
 	for _, a := range o.List {
 		if a.Stuck != "" {
 			status.Stuck = append(status.Stuck, a.Account)

@@ -17,7 +17,8 @@ import (
 var allowed = map[string][]string{
 	"cmd/mailstork":               {"daemon", "authhook", "dnscheck"},
 	"cmd/mailstork-checkpassword": {"authhook"},
-	"authhook":                    {"daemon/account", "daemon/secret"},
+	"authhook":                    {"authhook/guard", "daemon/account", "daemon/secret"},
+	"authhook/guard":              {"daemon/account"},
 	"daemon":                      {"daemon", "authhook", "dnscheck"},
 	"daemon/eventlog":             {"daemon/account"},
 	"daemon/store":                {"daemon/account"},

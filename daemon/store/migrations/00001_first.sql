@@ -51,6 +51,24 @@ CREATE TABLE credential (
     PRIMARY KEY (account_id, kind)
 );
 
+-- owner: daemon/store. Logins that a source may have counted as failed, for the hook's guard. A row is written before the
+-- password goes and deleted when it was right: what a crash leaves counts. Kept for one window.
+CREATE TABLE login_failure (
+    login_failure_id INTEGER PRIMARY KEY,
+    address        TEXT   NOT NULL,
+    network        TEXT   NOT NULL DEFAULT '',      -- of the client: 192.0.2.1/32, 2001:db8::/64; empty when it does not count
+    source_host    TEXT   NOT NULL,
+    at_ms          BIGINT NOT NULL
+);
+CREATE INDEX login_failure_at ON login_failure (at_ms);
+
+-- owner: daemon/store. A source that can't be reached or asked to be left alone.
+CREATE TABLE source_breaker (
+    source_host    TEXT   NOT NULL PRIMARY KEY,
+    broken         BIGINT NOT NULL,                 -- logins in a row that found it so
+    until_ms       BIGINT NOT NULL                  -- not asked before
+);
+
 -- owner: daemon/ledger. One folder of the source and where it is kept here.
 CREATE TABLE folder (
     folder_id               INTEGER PRIMARY KEY,
@@ -129,6 +147,8 @@ DROP TABLE event;
 DROP TABLE delivery;
 DROP TABLE message;
 DROP TABLE folder;
+DROP TABLE source_breaker;
+DROP TABLE login_failure;
 DROP TABLE credential;
 DROP TABLE account;
 DROP TABLE domain;
