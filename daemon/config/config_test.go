@@ -231,7 +231,7 @@ func TestLoadNamesTheFile(t *testing.T) {
 
 func TestUnitsOfKeysBecomeDurations(t *testing.T) {
 	c := Default()
-	if got := c.Hook.VerifyTimeout.Duration().String(); got != "9s" {
+	if got := c.Hook.VerifyTimeout.Duration().String(); got != "20s" {
 		t.Errorf("verify timeout is %s", got)
 	}
 	if got := c.Cutover.Deadline.Duration().Hours(); got != 336 {
