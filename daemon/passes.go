@@ -198,10 +198,18 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
 		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},
-		KeepDir:  filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
-		Pairs:    d.config.Mirror.ConnectionsPerAccount,
+		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
+		Pairs:   d.config.Mirror.ConnectionsPerAccount, Newest: d.newestFirst(a),
 		Progress: func(p mirror.Progress) { d.progress.update(showProgress(a.Address, p)) },
 	}, nil
+}
+
+// newestFirst is how many messages an owner waits for. Who has not logged in here waits for none.
+func (d *Daemon) newestFirst(a account.Account) int {
+	if !a.Switched() {
+		return 0
+	}
+	return d.config.Mirror.NewestFirst
 }
 
 func showProgress(address account.Address, p mirror.Progress) control.Pass {

@@ -127,6 +127,9 @@ type Mirror struct {
 	Workers int `yaml:"workers" default:"4" bounds:"1..64" bad:"0"`
 	// How many connections to its source one account may use.
 	ConnectionsPerAccount int `yaml:"connections_per_account" default:"2" bounds:"1..8" bad:"9"`
+	// So many of the newest messages of the inbox are here before anything else, for somebody who has logged in. 0: all
+	// folders in the order of the source.
+	NewestFirst int `yaml:"newest_first_messages" default:"50" bounds:"0..1000" bad:"1001"`
 	// Time from the end of a pass to the next while an account is following.
 	PassInterval Seconds `yaml:"pass_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
 	// Time to the next try after the first failed pass; it doubles with every further one.

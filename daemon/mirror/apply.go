@@ -23,7 +23,7 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 	if err := r.note(ctx, w); err != nil {
 		return err
 	}
-	if err := r.createFolders(ctx, w.appends); err != nil {
+	if err := r.makeWanted(ctx, w.appends); err != nil {
 		return err
 	}
 	if err := r.storeFlags(ctx, w.stores); err != nil {
@@ -94,7 +94,7 @@ func (r *round) expect(w work) {
 			skipped++
 		}
 	}
-	r.fresh = max(r.fresh, messages+len(w.adopts)+skipped) // a second round sees fewer of the same
+	r.fresh = max(r.fresh, r.early+messages+len(w.adopts)+skipped) // a second round sees fewer of the same
 	r.tell(func(now *Progress) { now.Of, now.OfOctets = now.Messages+messages, now.Octets+octets })
 }
 

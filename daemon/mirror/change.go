@@ -10,30 +10,23 @@ import (
 	"mailstork/daemon/mirror/wire"
 )
 
-// createFolders makes the places of folders that were never finished, and of those that get messages. A place that
-// its owner removed stays removed until something new comes for it. Subscriptions are copied once, with the folder.
-func (r *round) createFolders(ctx context.Context, appends []Append) error {
-	conn := r.pairs[0].destination
-	wanted := map[int64]bool{}
-	for _, a := range appends {
-		wanted[a.FolderID] = true
-	}
+// makeFirst makes the places of all folders that were never finished, before anything is copied: their owner sees
+// them at once. Subscriptions are copied once, with the folder.
+func (r *round) makeFirst(ctx context.Context) error {
 	created := false
-	for i := range r.view.Folders {
-		f := &r.view.Folders[i].Folder
+	for _, id := range r.worked {
+		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
-		first := f.ComparedAt.IsZero() && listed && line.Selectable
-		here := r.here[f.DestinationName]
-		if (first || wanted[f.ID]) && (here == nil || !here.exists) {
-			if err := conn.Create(ctx, f.DestinationName); err != nil {
-				if err := r.refusedHere(conn, f, "it can't be made here", err); err != nil {
-					return err
-				}
-				continue
-			}
-			created = true
+		if !f.ComparedAt.IsZero() || !listed || !line.Selectable || r.hasProblem(id) {
+			continue
 		}
-		if first && line.Subscribed {
+		made, err := r.makePlace(ctx, f)
+		if err != nil {
+			return err
+		}
+		created = created || made
+		if line.Subscribed && !r.hasProblem(id) {
+			conn := r.pairs[0].destination
 			if err := conn.Subscribe(ctx, f.DestinationName); err != nil {
 				if err := r.refusedHere(conn, f, "it can't be subscribed to here", err); err != nil {
 					return err
@@ -41,10 +34,40 @@ func (r *round) createFolders(ctx context.Context, appends []Append) error {
 			}
 		}
 	}
-	if !created {
+	return r.learnMade(ctx, created)
+}
+
+// makeWanted makes the places again that their owner removed and that get messages now. Without something new, what
+// was removed stays removed.
+func (r *round) makeWanted(ctx context.Context, appends []Append) error {
+	created := false
+	for _, a := range appends {
+		made, err := r.makePlace(ctx, r.folders[a.FolderID])
+		if err != nil {
+			return err
+		}
+		created = created || made
+	}
+	return r.learnMade(ctx, created)
+}
+
+func (r *round) makePlace(ctx context.Context, f *ledger.Folder) (made bool, err error) {
+	if here := r.here[f.DestinationName]; here != nil && here.exists {
+		return false, nil
+	}
+	conn := r.pairs[0].destination
+	if err := conn.Create(ctx, f.DestinationName); err != nil {
+		return false, r.refusedHere(conn, f, "it can't be made here", err)
+	}
+	return true, nil
+}
+
+// learnMade asks for the states of folders that were made: their UIDVALIDITY is part of every intent.
+func (r *round) learnMade(ctx context.Context, made bool) error {
+	if !made {
 		return nil
 	}
-	here, err := conn.Folders(ctx)
+	here, err := r.pairs[0].destination.Folders(ctx)
 	r.learnHere(here)
 	return onDestination(err)
 }

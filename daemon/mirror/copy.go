@@ -48,18 +48,32 @@ func (r *round) cut(f *ledger.Folder, validity uint32, messages []SourceMessage,
 	most := func() int { return min(max((left-from)/(2*len(r.pairs)), chunkMessages), chunkMost) }
 	for i, m := range messages {
 		if i > from && (i-from >= most() || octets+m.Size > chunkOctets) {
-			chunks = append(chunks, chunk{f, validity, messages[from:i]})
+			chunks = append(chunks, chunk{f, validity, messages[from:i]}.parts()...)
 			from, octets = i, 0
 		}
 		octets += m.Size
 	}
 	if from < len(messages) {
-		chunks = append(chunks, chunk{f, validity, messages[from:]})
+		chunks = append(chunks, chunk{f, validity, messages[from:]}.parts()...)
 	}
 	return chunks
 }
 
-// copyAll streams new messages over all pairs.
+// parts are the chunk itself; or, of the inbox, one for each FETCH that it takes: Dovecot 2.3 mixes the answers of
+// several when they are read slowly, and the inbox shall have the order that it has at the source.
+func (c chunk) parts() (parts []chunk) {
+	if c.folder.DestinationName != inbox {
+		return []chunk{c}
+	}
+	for _, set := range wire.Windows(uidsOf(c.messages)) {
+		n := int(set.Len())
+		parts = append(parts, chunk{c.folder, c.validity, c.messages[:n]})
+		c.messages = c.messages[n:]
+	}
+	return parts
+}
+
+// copyAll streams new messages over all pairs; those of the inbox over one, in their order.
 func (r *round) copyAll(ctx context.Context, appends []Append) error {
 	var chunks []chunk
 	left := 0
@@ -71,7 +85,8 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		chunks = append(chunks, r.cut(f, r.viewOf(a.FolderID).UIDValidity, a.Messages, left)...)
 		left -= len(a.Messages)
 	}
-	return r.spread(len(chunks), r.hands(chunks), func(pr *pair, i int, more claim) error {
+	ordered := func(i int) bool { return chunks[i].folder.DestinationName == inbox }
+	return r.spread(newQueue(len(chunks), ordered), r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
 		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
 			delete(pr.ahead, i)

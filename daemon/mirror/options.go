@@ -25,6 +25,9 @@ type Options struct {
 	Policy     Policy
 	// KeepDir is where the bytes of messages are kept that the destination refuses; made when needed.
 	KeepDir string
+	// Newest is how many of the inbox's newest messages come before everything else in the first pass, for an owner who
+	// waits for them; 0 for one who doesn't.
+	Newest int
 	// Pairs is the number of connections to each side; 0 means 2.
 	Pairs int
 	// Batch is the most messages of one APPEND; 0 means 100.

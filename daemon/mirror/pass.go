@@ -52,6 +52,7 @@ type pass struct {
 	stepwise bool           // the source is asked nothing ahead any more
 	names    map[int64]string
 	fresh    int
+	early    int // of those, before everything else
 	held     int
 	batches  int
 	oddities []string
@@ -208,20 +209,15 @@ func (r *round) connect(ctx context.Context) error {
 // claim gives a worker the piece of work that it will do after those it has, so that it can ask ahead for it.
 type claim func() (i int, ok bool)
 
-// spread runs n pieces of work on some pairs. It returns when all that began have ended; after an error no other
-// piece begins, and none is cut short: what was sent gets its answer.
-func (r *round) spread(n, pairs int, work func(pr *pair, i int, more claim) error) error {
+// spread runs the pieces of work of a queue on some pairs. It returns when all that began have ended; after an error
+// no other piece begins, and none is cut short: what was sent gets its answer.
+func (r *round) spread(q *queue, pairs int, work func(pr *pair, i int, more claim) error) error {
 	var group errgroup.Group
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	for _, pr := range r.pairs[:min(n, pairs, len(r.pairs))] {
+	for _, pr := range r.pairs[:min(len(q.left), pairs, len(r.pairs))] {
 		group.Go(func() error {
 			var mine []int
 			more := func() (i int, ok bool) {
-				if i, ok = <-next; ok {
+				if i, ok = q.take(pr); ok {
 					mine = append(mine, i)
 				}
 				return i, ok

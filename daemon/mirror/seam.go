@@ -15,6 +15,7 @@ type sourceConn interface {
 	Folders(ctx context.Context) ([]wire.Folder, error)
 	Examine(ctx context.Context, raw string) (wire.Selected, error)
 	List(ctx context.Context, r wire.UIDRange, fn func(wire.Entry) error) error
+	Newest(ctx context.Context, n uint32, fn func(wire.Entry) error) error
 	UIDs(ctx context.Context) ([]uint32, error)
 	Changes(ctx context.Context, since uint64, fn func(wire.Entry) error) error
 	Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error)

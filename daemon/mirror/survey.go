@@ -25,6 +25,12 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.choose(); err != nil || len(r.worked) == 0 {
 		return err
 	}
+	if err := r.makeFirst(ctx); err != nil {
+		return err
+	}
+	if err := r.newestFirst(ctx); err != nil {
+		return err
+	}
 	if err := r.lookAtFolders(ctx); err != nil {
 		return err
 	}
@@ -170,7 +176,7 @@ func (r *round) unchangedHere(f *ledger.Folder) bool {
 func (r *round) lookAtFolders(ctx context.Context) error {
 	views := make([]*FolderView, len(r.worked))
 	r.warm(ctx)
-	err := r.spread(len(r.worked), r.lookers(), func(pr *pair, i int, more claim) error {
+	err := r.spread(newQueue(len(r.worked), nil), r.lookers(), func(pr *pair, i int, more claim) error {
 		f := r.folders[r.worked[i]]
 		r.phase("comparing", r.names[f.ID])
 		if err := r.askAhead(ctx, pr, i, more); err != nil {

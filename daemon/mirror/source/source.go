@@ -138,6 +138,11 @@ func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error
 	return c.w.List(ctx, r, fn)
 }
 
+// Newest is a List of the last n messages of the folder, whatever their UIDs.
+func (c *Conn) Newest(ctx context.Context, n uint32, fn func(Entry) error) error {
+	return c.w.Newest(ctx, n, fn)
+}
+
 // UIDs returns the UIDs of the folder in ascending order.
 func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) {
 	return c.w.UIDs(ctx)

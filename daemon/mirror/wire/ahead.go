@@ -67,7 +67,7 @@ func (c *Conn) foresee(v Visit) {
 	if v.List.From > 0 {
 		c.sendAhead("UID FETCH", listArgs(v.List)).from = v.List.From
 	}
-	for i, set := range windows(v.Fetch, windowMessages) {
+	for i, set := range windows(v.Fetch, fetchMessages) {
 		if i == windowsOpen {
 			c.cutOff = true
 			return

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	windowMessages = 100 // messages asked for in one UID FETCH
-	windowOctets   = 900 // of UID set in one command: RFC 2683 §3.2.1.5
-	windowsOpen    = 4   // commands in flight, so that the round trip is never waited for
+	fetchMessages  = 5000 // messages asked for in one UID FETCH of bodies: the answers to one come in order
+	windowMessages = 100  // in any other, and after a NO
+	windowOctets   = 900  // of UID set in one command: RFC 2683 §3.2.1.5
+	windowsOpen    = 4    // commands in flight, so that the round trip is never waited for
 )
 
 // Message is one message on its way. Body must be read inside the callback; what is
@@ -151,8 +152,9 @@ func (c *Conn) fetchWindows(r *reconciler, uids []uint32, next Foresight, fn fun
 	}
 	if !c.lateUID {
 		foreseen := len(c.ahead) > 0
-		refused, err = c.pipeline(windows(uids, windowMessages), fetchItems, next, on)
-		if err == nil && refused != nil && foreseen && !c.lateUID {
+		sets := windows(uids, fetchMessages)
+		refused, err = c.pipeline(sets, fetchItems, next, on)
+		if again := foreseen || len(sets) < len(windows(uids, windowMessages)); err == nil && refused != nil && again && !c.lateUID {
 			refused, err = c.pipeline(windows(r.missing(), windowMessages), fetchItems, nil, on)
 		}
 	}

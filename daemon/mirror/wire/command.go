@@ -46,7 +46,7 @@ var readOnlyVerbs = map[string]bool{
 	"CAPABILITY": true, "STARTTLS": true, "LOGIN": true, "AUTHENTICATE": true,
 	"PROXYAUTH": true, "X-MASTERAUTH": true, "X-SETUSER": true, "ID": true, "COMPRESS": true,
 	"NAMESPACE": true, "LIST": true, "LSUB": true, "XLIST": true, "STATUS": true,
-	"EXAMINE": true, "UID FETCH": true, "UID SEARCH": true,
+	"EXAMINE": true, "FETCH": true, "UID FETCH": true, "UID SEARCH": true,
 }
 
 // Begin starts a command, between an Enter and its leave. Every Begin needs an End,

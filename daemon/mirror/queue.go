@@ -1,0 +1,40 @@
+package mirror
+
+import (
+	"slices"
+	"sync"
+)
+
+// queue hands out pieces of work in their order. Those that are ordered all go to one pair: UIDs of the inbox shall
+// rise here as they do at the source, since many mail programs show a folder in the order of its UIDs.
+type queue struct {
+	ordered func(i int) bool // nil: none
+	mu      sync.Mutex
+	left    []int
+	owner   *pair // of the ordered ones
+}
+
+func newQueue(n int, ordered func(i int) bool) *queue {
+	q := &queue{ordered: ordered, left: make([]int, n)}
+	for i := range n {
+		q.left[i] = i
+	}
+	return q
+}
+
+func (q *queue) take(pr *pair) (i int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := slices.IndexFunc(q.left, func(i int) bool {
+		return q.ordered == nil || !q.ordered(i) || q.owner == nil || q.owner == pr
+	})
+	if at < 0 {
+		return 0, false
+	}
+	i = q.left[at]
+	q.left = slices.Delete(q.left, at, at+1)
+	if q.ordered != nil && q.ordered(i) {
+		q.owner = pr
+	}
+	return i, true
+}
