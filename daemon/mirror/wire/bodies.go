@@ -157,11 +157,36 @@ func (c *Conn) fetchWindows(r *reconciler, uids []uint32, next Foresight, fn fun
 		if again := foreseen || len(sets) < len(windows(uids, windowMessages)); err == nil && refused != nil && again && !c.lateUID {
 			refused, err = c.pipeline(windows(r.missing(), windowMessages), fetchItems, nil, on)
 		}
+		if err == nil && refused != nil && !c.lateUID {
+			err = c.fetchPast(r, on)
+		}
 	}
 	if err == nil && c.lateUID && len(r.missing()) > 0 {
 		return c.fetchSingly(r, fn)
 	}
 	return refused, err
+}
+
+// refusalsAlone is how many messages in a row may be refused alone before the others
+// are believed to be refused, too.
+const refusalsAlone = 20
+
+// fetchPast asks alone for each message that a refused window left out: one that the
+// server can't read must not hold up those around it.
+func (c *Conn) fetchPast(r *reconciler, on func(UIDSet) handler) error {
+	inRow := 0
+	for _, uid := range r.missing() {
+		if _, err := c.pipeline(windows([]uint32{uid}, 1), fetchItems, nil, on); err != nil {
+			return err
+		}
+		if inRow++; !slices.Contains(r.missing(), uid) {
+			inRow = 0
+		}
+		if inRow == refusalsAlone {
+			break
+		}
+	}
+	return nil
 }
 
 // fetchMessage hands on one message of a window. A body may only be handed on when

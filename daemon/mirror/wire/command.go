@@ -201,12 +201,12 @@ func (cmd *Command) Wait() (Reply, error) {
 		}
 	}
 	if cmd.err == nil && cmd.c.bye != nil && cmd.verb != "APPEND" {
-		cmd.err = cmd.c.broken(cmd.c.bye)
+		cmd.err = cmd.c.broken(cmd.c.farewell())
 	}
 	if cmd.err != nil {
 		return cmd.got, cmd.err
 	}
-	return cmd.got, cmd.got.refused(cmd.verb)
+	return cmd.got, cmd.c.heed(cmd.got.refused(cmd.verb))
 }
 
 // Done tells whether the server has completed the command already.
@@ -251,7 +251,7 @@ func (c *Conn) continuation(cmd *Command) error {
 		}
 		if cmd.done {
 			c.partial = false
-			if err = cmd.got.refused(cmd.verb); err == nil {
+			if err = c.heed(cmd.got.refused(cmd.verb)); err == nil {
 				err = c.broken(fmt.Errorf("the server completed %s before it was whole", cmd.verb))
 			}
 			return err

@@ -189,7 +189,7 @@ func (c *Conn) Enter(ctx context.Context) (leave func(error) error, err error) {
 	return func(err error) error {
 		stop()
 		if c.bye != nil {
-			_ = c.fail(c.bye)
+			_ = c.fail(c.farewell())
 		}
 		c.mu.Unlock()
 		if err != nil && ctx.Err() != nil {
@@ -223,7 +223,7 @@ func (c *Conn) broken(err error) error {
 	case first != nil:
 		return first
 	case c.bye != nil:
-		return c.fail(c.bye)
+		return c.fail(c.farewell())
 	case errors.Is(err, io.EOF):
 		return c.fail(fmt.Errorf("the server closed the connection: %w", io.ErrUnexpectedEOF))
 	}

@@ -5,16 +5,26 @@ import (
 	"time"
 )
 
+// dateLayouts: as the RFC says first, then what servers were seen to write.
+var dateLayouts = []string{
+	"2-Jan-2006 15:04:05 -0700", "2-Jan-2006 15:04:05 MST", "2-Jan-2006 15:04:05",
+	"2-Jan-06 15:04:05 -0700", "Mon, 2 Jan 2006 15:04:05 -0700",
+}
+
 // ParseDate reads an INTERNALDATE (RFC 9051 §9, date-time): "17-Jul-1996 02:44:25
 // -0700", with a one-digit day with or without its space. zoned is false when the
 // server named no zone; the time is then taken as UTC, which is at most 14 hours
 // wrong where today's date would be wrong by years.
 func ParseDate(s string) (t time.Time, zoned, ok bool) {
 	s = strings.TrimSpace(s)
-	for _, layout := range []string{"2-Jan-2006 15:04:05 -0700", "2-Jan-2006 15:04:05 MST", "2-Jan-2006 15:04:05"} {
+	for _, layout := range dateLayouts {
 		t, err := time.Parse(layout, s)
 		if err != nil || t.Year() < 1 {
 			continue
+		}
+		// Of two digits 00 to 49 are 20xx (RFC 5322 §4.3); package time draws the line at 69.
+		if strings.Contains(layout, "-06 ") && t.Year() >= 2050 {
+			t = t.AddDate(-100, 0, 0)
 		}
 		_, offset := t.Zone()
 		named := strings.HasSuffix(layout, "MST")

@@ -23,3 +23,8 @@ func (c *Conn) DeflatedForTest() (received, inflated int64, ok bool) {
 	}
 	return c.inflated.in.n, c.inflated.out, true
 }
+
+// ThrottleForTest is how long a refusal asks to be left alone.
+func ThrottleForTest(code, text string) time.Duration {
+	return (&StatusError{Code: code, Text: text}).throttle()
+}

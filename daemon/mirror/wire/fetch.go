@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,15 +29,17 @@ func (c *Conn) fetchReply(e *Entry, take section) error {
 		if err := d.spaces(); err != nil {
 			return err
 		}
-		if end, err := d.atEnd(); err != nil || end {
+		if end, err := d.atEnd(); err != nil {
 			return err
+		} else if end {
+			return e.whole(nil)
 		}
 		if closed, err := d.accept(')'); err != nil || closed {
 			return err
 		}
 		name, err := d.itemName()
 		if err != nil {
-			return err
+			return e.whole(err)
 		}
 		if items > maxItems {
 			return &CapError{What: "items", Limit: maxItems}
@@ -45,7 +48,7 @@ func (c *Conn) fetchReply(e *Entry, take section) error {
 			return err
 		}
 		if err = c.fetchItem(e, name, take); err != nil {
-			return err
+			return e.whole(err)
 		}
 	}
 }
@@ -169,11 +172,15 @@ func (c *Conn) fetchSection(e *Entry, take section) error {
 	} else if ok {
 		lr := &literalReader{d: d, left: size}
 		if take != nil {
+			e.handed = true
 			if err = take(e, size, lr, true); err != nil {
 				return err
 			}
 		}
-		return d.discard(lr.left)
+		if err = d.discard(lr.left); err != nil || take == nil {
+			return err
+		}
+		return d.behindLiteral()
 	}
 	if open, err := d.accept('"'); err != nil {
 		return err
@@ -189,6 +196,31 @@ func (c *Conn) fetchSection(e *Entry, take section) error {
 		return err
 	}
 	return take(e, 0, bytes.NewReader(nil), false)
+}
+
+// errLongerLiteral breaks the connection: what was handed on as a message is a part of
+// it only, and must not be kept.
+var errLongerLiteral = errors.New("the server sent more of a message than it announced")
+
+// whole is the error of a reply that ends here: behind a body everything must be
+// readable, up to the closing bracket.
+func (e *Entry) whole(err error) error {
+	if e.handed && (err == nil || isOdd(err)) {
+		return errLongerLiteral
+	}
+	return err
+}
+
+// behindLiteral checks that an item ends where its literal does.
+func (d *decoder) behindLiteral() error {
+	if end, err := d.atEnd(); err != nil || end {
+		return err
+	}
+	b, err := d.peek()
+	if err == nil && b != ' ' && b != '\t' && b != ')' {
+		err = errLongerLiteral
+	}
+	return err
 }
 
 // literalReader gives the octets of one literal; it ends short only with an error.

@@ -208,7 +208,7 @@ func (l *listing) guessNamespace() (Namespace, bool) {
 }
 
 func (l *listing) statusItems() string {
-	if l.c.Has("CONDSTORE") {
+	if l.c.asksModSeq() {
 		return "MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ"
 	}
 	return "MESSAGES UIDNEXT UIDVALIDITY"
@@ -220,7 +220,9 @@ func (l *listing) askStatus() error {
 	type question struct {
 		folder int
 		cmd    *Command
+		modSeq bool // HIGHESTMODSEQ is among what is asked
 	}
+	var again []int // to be asked without it
 	var open []question
 	settle := func(keep int) error {
 		for len(open) > keep {
@@ -228,7 +230,10 @@ func (l *listing) askStatus() error {
 			open = open[1:]
 			l.asked = l.folders[q.folder].Raw
 			_, err := q.cmd.Wait()
-			if s := Refused(err); s != nil {
+			if s := Refused(err); s != nil && s.Status == "BAD" && q.modSeq {
+				l.c.noModSeq = true
+				again = append(again, q.folder)
+			} else if s != nil {
 				l.folders[q.folder].Problem = fmt.Errorf("asking for the status of %q: %w", l.folders[q.folder].Raw, err)
 			} else if err != nil {
 				return err
@@ -236,11 +241,8 @@ func (l *listing) askStatus() error {
 		}
 		return nil
 	}
-	for i := range l.folders {
+	ask := func(i int) error {
 		f := &l.folders[i]
-		if !f.Selectable || f.Status.HasUIDValidity || f.Status.HasMessages {
-			continue
-		}
 		if err := settle(31); err != nil {
 			return err
 		}
@@ -250,11 +252,29 @@ func (l *listing) askStatus() error {
 			}
 		}
 		l.asked = f.Raw
-		cmd := l.c.begin("STATUS", l.take).String(f.Raw).Word("(" + l.statusItems() + ")")
-		if err := cmd.End(false); err != nil && Refused(err) == nil {
+		q := question{folder: i, modSeq: l.c.asksModSeq()}
+		q.cmd = l.c.begin("STATUS", l.take).String(f.Raw).Word("(" + l.statusItems() + ")")
+		if err := q.cmd.End(false); err != nil && Refused(err) == nil {
 			return err
 		}
-		open = append(open, question{i, cmd})
+		open = append(open, q)
+		return nil
+	}
+	for i := range l.folders {
+		if s := l.folders[i].Status; !l.folders[i].Selectable || s.HasUIDValidity || s.HasMessages {
+			continue
+		}
+		if err := ask(i); err != nil {
+			return err
+		}
+	}
+	if err := settle(0); err != nil {
+		return err
+	}
+	for _, i := range again {
+		if err := ask(i); err != nil {
+			return err
+		}
 	}
 	return settle(0)
 }

@@ -178,3 +178,27 @@ func TestRepliesWithoutEndAreCapped(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// FuzzThrottle: whatever a refusal says, the wait is none or a bearable one.
+func FuzzThrottle(f *testing.F) {
+	f.Add("THROTTLED", "Suggested Backoff Time: 299961 milliseconds")
+	f.Add("", "suggested backoff time 999999999999s")
+	f.Fuzz(func(t *testing.T, code, text string) {
+		after := wire.ThrottleForTest(code, text)
+		if after < 0 || after > 24*time.Hour || after > 0 && after < time.Second {
+			t.Errorf("wait %v", after)
+		}
+	})
+}
+
+// FuzzDate: a date is none, or one with a year that a server can be told.
+func FuzzDate(f *testing.F) {
+	for _, s := range []string{"17-Jul-1996 02:44:25 -0700", "3-Mar-19 23:59:59 -0700", "Sun, 3 Mar 2019 23:59:59 -0700", "00-Jan-0000 00:00:00 +0000"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if at, _, ok := wire.ParseDate(text); ok && (at.Year() < 1 || at.Year() > 9999) {
+			t.Errorf("%q is %v", text, at)
+		}
+	})
+}

@@ -57,7 +57,7 @@ func (c *Conn) greeting() error {
 	}
 	c.pending = nil
 	c.preauth = hello.Status == "PREAUTH"
-	if err := hello.refused(""); err != nil {
+	if err := c.heed(hello.refused("")); err != nil {
 		return c.fail(fmt.Errorf("reading the greeting of %s: %w", c.opt.Address, err))
 	}
 	return nil
