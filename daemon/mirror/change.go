@@ -174,7 +174,7 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 	}
 	group = slices.DeleteFunc(group, func(e Expunge) bool {
 		now, present := flags[e.UID]
-		return e.UIDValidity != selected.UIDValidity || !present || !untouched(now, e.Flags)
+		return e.UIDValidity != selected.UIDValidity || !present || !untouched(now, keptHere(e.Flags))
 	})
 	uids := make([]uint32, len(group))
 	for i, e := range group {
@@ -192,6 +192,12 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 		}
 		return nil
 	})
+}
+
+// keptHere is what of a base this server could keep.
+func keptHere(base string) string {
+	kept, _ := destination.Keepable(ledger.SplitFlags(base))
+	return ledger.JoinFlags(kept)
 }
 
 // untouched tells whether nobody changed the flags of a copy that is to go. \Deleted alone is no objection: a removal

@@ -155,7 +155,14 @@ func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk, next wire.Fore
 	}
 	uids := uidsOf(c.messages)
 	w := &stream{round: r, pair: pr, chunk: c}
-	missing, err := pr.source.FetchAhead(ctx, uids, next, func(m wire.Message) error { return w.take(ctx, m) })
+	var taken error
+	missing, err := pr.source.FetchAhead(ctx, uids, next, func(m wire.Message) error {
+		taken = w.take(ctx, m)
+		return taken
+	})
+	if taken == nil { // what take returns says itself where it comes from
+		err = onSource(err)
+	}
 	err = w.finish(ctx, err)
 	if errors.Is(err, errStopped) || errors.Is(err, errLeft) {
 		return nil

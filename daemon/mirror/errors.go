@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror/destination"
@@ -40,8 +41,9 @@ type Error struct {
 	Next     Next
 	Reach    Reach
 	Sentence string
-	Answer   string // what the server said, word for word; when it said nothing, what this machine said
-	Hint     string // the next command to try
+	Answer   string        // what the server said, word for word; when it said nothing, what this machine said
+	Hint     string        // the next command to try
+	After    time.Duration // not to be tried again before; 0: nobody said
 	Err      error
 }
 
@@ -113,7 +115,11 @@ func (o Options) explainSource(e *Error, err error) {
 	e.Reach = ReachSource
 	var login *wire.LoginError
 	var dns *net.DNSError
+	var throttled *wire.ThrottledError
 	switch {
+	case errors.As(err, &throttled):
+		e.Sentence = fmt.Sprintf("The source %s is asked for too much and wants to be left alone for %v; then the pass goes on.", server.HostPort(), throttled.After.Round(time.Second))
+		e.Answer, e.After = throttled.Status.Raw, throttled.After
 	case errors.As(err, &login) && login.Refused:
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
 		e.Sentence = fmt.Sprintf("The source %s refuses the password of %s.", server.HostPort(), login.User)

@@ -16,6 +16,10 @@ import (
 
 var errNoLastingUIDs = errors.New("the source does not number its messages lastingly, so no copy of them could be kept in step")
 
+// cappedMessages: servers that show a part of a folder only (Gmail by a setting of its owner, Yahoo's usual host) stop
+// at so many, or a multiple.
+const cappedMessages = 1000
+
 // listSource lists a source folder: what changed since its mark where that can be trusted, else everything.
 func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, status wire.Status) error {
 	selected, err := pr.examine(ctx, view.Folder.SourceName)
@@ -29,6 +33,9 @@ func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, stat
 	view.Listed, view.UIDValidity = true, selected.UIDValidity
 	if selected.Exists > 0 && r.trustsChanges(pr, view, selected, status) {
 		complete, err := r.listChanges(ctx, pr, view)
+		if wire.Refused(err) != nil { // it offers CONDSTORE and knows no CHANGEDSINCE
+			err, view.Messages = nil, nil
+		}
 		if err != nil || complete {
 			return onSource(err)
 		}
@@ -36,10 +43,16 @@ func (r *round) listSource(ctx context.Context, pr *pair, view *FolderView, stat
 	r.mu.Lock()
 	r.compared[view.Folder.ID] = true
 	r.mu.Unlock()
-	if selected.Exists == 0 { // some servers answer BAD to a FETCH of nothing
+	if selected.Exists == 0 && status.Messages == 0 { // when the two differ, neither is believed
 		return nil
 	}
-	return onSource(r.listAll(ctx, pr, view))
+	if err := r.listAll(ctx, pr, view); err != nil {
+		return onSource(err)
+	}
+	if n := len(view.UIDs); n > 0 && n%cappedMessages == 0 {
+		r.remark("folder-cap: %q shows exactly %d messages: its server may hide the others", r.names[view.Folder.ID], n)
+	}
+	return nil
 }
 
 // trustsChanges: a modseq that went backwards (Dovecot rebuilt its index) or another UIDVALIDITY needs a full listing,
@@ -61,6 +74,9 @@ func (r *round) listAll(ctx context.Context, pr *pair, view *FolderView) (err er
 		return err
 	}
 	view.Messages = nil
+	if len(view.UIDs) == 0 { // some servers answer BAD to a FETCH of nothing
+		return nil
+	}
 	return r.listFrom(ctx, pr, view, 1)
 }
 
@@ -159,14 +175,15 @@ func messageOf(e wire.Entry) SourceMessage {
 	return m
 }
 
-// keepFlags is what of a message's flags shall be here (L6): keywords, and the system flags except \Recent. \Deleted is
+// keepFlags is what of a message's flags shall be here (L6): everything except \Recent, which belongs to a session. What
+// this server can't keep (a flag like \$NOTJUNK, say) is found out, and told, when the message is stored. \Deleted is
 // kept: its owner deleted the message and mail programs hide it; without the flag it would come back.
 func keepFlags(flags []string) string {
 	kept := make([]string, 0, len(flags))
 	for _, flag := range flags {
 		if spelled, system := wire.SystemFlag(flag); system {
 			flag = spelled
-		} else if strings.HasPrefix(flag, `\`) {
+		} else if strings.EqualFold(flag, `\Recent`) {
 			continue
 		}
 		kept = append(kept, flag)

@@ -49,6 +49,14 @@ func (m *message) end() ([letter.DigestSize]byte, letter.Fingerprint) {
 	return m.digest.Sum(), letter.ReadIdentity(bytes.NewReader(m.header)).Fingerprint()
 }
 
+// reasons joins what is to be said of a message.
+func reasons(first, then string) string {
+	if first == "" || then == "" {
+		return first + then
+	}
+	return first + "; " + then
+}
+
 // unkeptReason tells what of a message the destination could not keep (L6: reported, never silent).
 func unkeptReason(unkept []string) string {
 	if len(unkept) == 0 {

@@ -30,7 +30,7 @@ func Pass(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	began := o.Now()
-	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
+	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
 	err = p.rounds(ctx)
 	result, resultErr := p.result(ctx)
 	result.Took = o.Now().Sub(began)
@@ -49,7 +49,8 @@ type pass struct {
 	telling  sync.Mutex // guards progress
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
-	stepwise bool           // the source is asked nothing ahead any more
+	why      map[string]error
+	stepwise bool // the source is asked nothing ahead any more
 	names    map[int64]string
 	fresh    int
 	early    int // of those, before everything else
@@ -73,6 +74,10 @@ func (p *pass) rounds(ctx context.Context) error {
 		err := r.run(ctx)
 		r.close()
 		var broken *folderBreak
+		var throttled *wire.ThrottledError
+		if errors.As(err, &throttled) { // trying again at once makes it worse
+			return err
+		}
 		if !errors.As(err, &broken) || ctx.Err() != nil || total >= breaksOfPass {
 			return err
 		}
@@ -82,6 +87,7 @@ func (p *pass) rounds(ctx context.Context) error {
 			continue
 		}
 		p.breaks[broken.folder]++
+		p.why[broken.folder] = broken.err
 	}
 }
 
@@ -142,6 +148,7 @@ type round struct {
 	lost       bool // and for one of them no answer will ever come
 	stopped    error
 	transients int
+	remarks    []string
 }
 
 // hereMark is the state of a destination folder, kept up to date with what we do to it.
@@ -165,6 +172,7 @@ func (r *round) close() {
 	for _, pr := range r.pairs {
 		r.oddities = append(r.oddities, pr.close()...)
 	}
+	r.oddities = append(r.oddities, r.remarks...)
 }
 
 func (r *round) run(ctx context.Context) error {
@@ -259,6 +267,13 @@ func (r *round) problem(folderID int64, format string, values ...any) {
 	if r.problems[folderID] == "" {
 		r.problems[folderID] = fmt.Sprintf(format, values...)
 	}
+}
+
+// remark is for people: nothing failed, but somebody should know.
+func (r *round) remark(format string, values ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remarks = append(r.remarks, "source: "+fmt.Sprintf(format, values...))
 }
 
 // folderError decides how far an error at a source folder reaches: a refusal stays with the folder, a broken

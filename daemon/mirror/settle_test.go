@@ -121,8 +121,8 @@ func TestChunksAreLargeWhileMuchIsLeftAndSmallAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestFlagsAreKeptExceptThoseOfTheServer(t *testing.T) { // L6
-	if got, want := keepFlags([]string{`\Recent`, `\Deleted`, `\seen`, `\Unknown`, "work", "$Forwarded"}), `$Forwarded \Deleted \Seen work`; got != want {
+func TestFlagsAreKeptExceptThoseOfASession(t *testing.T) { // L6
+	if got, want := keepFlags([]string{`\Recent`, `\Deleted`, `\seen`, `\Unknown`, "work", "$Forwarded"}), `$Forwarded \Deleted \Seen \Unknown work`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -84,7 +84,7 @@ func (r *round) spool(ctx context.Context, one *single) (found bool, err error) 
 	}
 	missing, err := pr.source.Fetch(ctx, []uint32{one.key.UID}, func(m wire.Message) error {
 		found = true
-		one.row, one.item = rowOf(c, one.message, m)
+		one.row, one.item = rowOf(c, one.message, &m, r.Now())
 		return one.write(m.Body)
 	})
 	if err != nil {
@@ -143,7 +143,7 @@ func (r *round) appendAlone(ctx context.Context, one *single, fix repair) (lande
 		unkept = append(unkept, fix.name)
 	}
 	row := one.row
-	row.Reason = unkeptReason(unkept)
+	row.Reason = reasons(row.Reason, unkeptReason(unkept))
 	rows := []ledger.Message{row}
 	r.intend(one.folder.DestinationName, rows)
 	if err := r.recordBatch(ctx, nil, rows); err != nil {

@@ -42,14 +42,14 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 	if s.open == nil {
 		s.open = &pending{batch: s.pair.destination.BeginAppend(s.chunk.folder.DestinationName)}
 	}
-	row, item := s.row(m)
+	row, item := s.row(&m)
 	s.reader.begin(m.Body)
 	unkept, err := s.open.batch.Add(ctx, item, &s.reader)
 	if err != nil {
 		return s.refusedAdd(err, row)
 	}
 	row.Digest, row.Fingerprint = s.reader.end()
-	row.Reason = unkeptReason(unkept)
+	row.Reason = reasons(row.Reason, unkeptReason(unkept))
 	s.open.rows = append(s.open.rows, row)
 	s.open.octets += m.Size
 	return nil
@@ -57,15 +57,17 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 
 // row is what the ledger shall know of a message, and item what is stored with it. The listing's word on flags and
 // date counts, so that both and the base of later merges are one.
-func (s *stream) row(m wire.Message) (ledger.Message, destination.Item) {
+func (s *stream) row(m *wire.Message) (ledger.Message, destination.Item) {
 	planned, found := find(s.chunk.messages, m.UID)
 	if !found {
 		planned = &SourceMessage{UID: m.UID}
 	}
-	return rowOf(s.chunk, *planned, m)
+	return rowOf(s.chunk, *planned, m, s.Now())
 }
 
-func rowOf(c chunk, planned SourceMessage, m wire.Message) (ledger.Message, destination.Item) {
+// rowOf may read the beginning of the body to find a date; m.Body gives it again.
+func rowOf(c chunk, planned SourceMessage, m *wire.Message, now time.Time) (ledger.Message, destination.Item) {
+	told := ""
 	if !planned.FlagsKnown && m.HasFlags {
 		planned.Flags = keepFlags(m.Flags)
 	}
@@ -77,10 +79,13 @@ func rowOf(c chunk, planned SourceMessage, m wire.Message) (ledger.Message, dest
 		planned.Date = cmp.Or(planned.Date, m.InternalDate.Unix())
 	case planned.Date != 0:
 		item.InternalDate = time.Unix(planned.Date, 0)
+	default:
+		m.Body, item.InternalDate, told = dateFromLetter(m.Body, m.Size, now)
 	}
 	return ledger.Message{
-		Key:  ledger.Key{FolderID: c.folder.ID, UIDValidity: c.validity, UID: m.UID},
-		Size: planned.Size, Date: planned.Date, Flags: planned.Flags,
+		Reason: told,
+		Key:    ledger.Key{FolderID: c.folder.ID, UIDValidity: c.validity, UID: m.UID},
+		Size:   planned.Size, Date: planned.Date, Flags: planned.Flags,
 	}, item
 }
 

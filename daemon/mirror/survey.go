@@ -119,7 +119,7 @@ func (r *round) choose() error {
 		case listed && line.Problem != nil:
 			r.problem(id, "the source does not tell its state: %v", line.Problem)
 		case listed && r.breaks[f.SourceName] >= breaksOfFolder:
-			r.problem(id, "the source ended the connection %d times over it", r.breaks[f.SourceName])
+			r.problem(id, "the source ended the connection %d times over it: %v", r.breaks[f.SourceName], r.why[f.SourceName])
 		case !listed && f.Source.UIDValidity == 0 && f.Problem == "" && !f.ComparedAt.IsZero():
 			continue // it left the source, and that was dealt with
 		case listed && r.unchangedThere(f, line.Status) && r.unchangedHere(f):

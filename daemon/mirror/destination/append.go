@@ -89,7 +89,7 @@ func (b *Batch) add(it Item, body io.Reader) (unkept []string, err error) {
 	if b.cmd == nil {
 		b.cmd = b.c.w.Begin("APPEND").String(b.raw)
 	}
-	flags, unkept := keepable(append(append([]string(nil), it.Flags...), it.Keywords...))
+	flags, unkept := Keepable(append(append([]string(nil), it.Flags...), it.Keywords...))
 	// Every octet of these arguments is ours: after a BAD, Dovecot would run the body
 	// of a non-synchronising literal as commands.
 	b.cmd.Word("(" + strings.Join(flags, " ") + ")")

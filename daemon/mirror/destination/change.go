@@ -21,7 +21,7 @@ const (
 // StoreFlags changes flags and keywords of messages in the selected folder. Flags
 // that Dovecot cannot keep are left out and returned as unkept.
 func (c *Conn) StoreFlags(ctx context.Context, uids []uint32, change FlagChange, flags []string) (unkept []string, err error) {
-	kept, unkept := keepable(flags)
+	kept, unkept := Keepable(flags)
 	if len(uids) == 0 || len(kept) == 0 && change != ReplaceFlags {
 		return unkept, nil
 	}
@@ -83,9 +83,9 @@ func (c *Conn) writable() error {
 // command fail.
 const maxKeyword = 50
 
-// keepable divides flags into those that Dovecot can keep, each safe to send, and
+// Keepable divides flags into those that Dovecot can keep, each safe to send, and
 // the others. \Recent belongs to no one and is in neither.
-func keepable(flags []string) (kept, unkept []string) {
+func Keepable(flags []string) (kept, unkept []string) {
 	have := make(map[string]bool, len(flags))
 	for _, f := range flags {
 		spelled, system := wire.SystemFlag(f)
