@@ -6,7 +6,7 @@ UNIT_PACKAGES   = systemd
 SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS         = -s -w -X main.version=$(VERSION)
-UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./systemd/... ./packaging/...
+UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
 CRASH_THIN     ?= 6
 
