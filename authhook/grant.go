@@ -36,10 +36,11 @@ func (h *Hook) Server() *http.Server {
 	}
 }
 
-// Handler answers POST /grant (RFC 6749 §4.3 in form only). Everything else is 404 or 405.
+// Handler answers POST /grant (RFC 6749 §4.3 in form only) and POST /userdb. Everything else is 404 or 405.
 func (h *Hook) Handler() http.Handler {
 	mux := http.NewServeMux() // takes the absolute-form request target of Dovecot 2.4 as well
 	mux.HandleFunc("POST "+GrantPath, h.serveGrant)
+	mux.HandleFunc("POST "+UserdbPath, h.serveUserdb)
 	return mux
 }
 
@@ -68,7 +69,7 @@ func (h *Hook) serveGrant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer request.password.Wipe()
-	if !request.clientSecret.Equal(h.clientSecret) {
+	if !h.isClient(request.clientSecret) {
 		h.turnAway(ctx, w, errStranger)
 		return
 	}
@@ -81,6 +82,8 @@ func (h *Hook) serveGrant(w http.ResponseWriter, r *http.Request) {
 	})
 	answer(w, request.username, decision)
 }
+
+func (h *Hook) isClient(shown []byte) bool { return h.clientSecret.Equal(secret.New(shown)) }
 
 func (h *Hook) turnAway(ctx context.Context, w http.ResponseWriter, err error) {
 	h.journal.Decided(ctx, Decision{Result: TryLater, Why: "request", Err: err})
@@ -153,7 +156,7 @@ func serviceName(text string) string {
 type grant struct {
 	username     string
 	password     secret.Secret
-	clientSecret secret.Secret
+	clientSecret []byte
 }
 
 var (
@@ -161,25 +164,34 @@ var (
 	errGrantField = errors.New("a field is missing or there twice")
 )
 
-// decodeGrant reads application/x-www-form-urlencoded. Values never become strings on the way, so that they can be wiped.
-func decodeGrant(body []byte) (g grant, err error) {
+// decodeForm reads application/x-www-form-urlencoded with at least the named fields, each once. Values never become
+// strings on the way, so that they can be wiped.
+func decodeForm(body []byte, names ...string) (map[string][]byte, error) {
 	values := map[string][]byte{}
 	for field := range bytes.SplitSeq(body, []byte{'&'}) {
 		name, value, found := bytes.Cut(field, []byte{'='})
 		key, nameErr := unescape(name)
 		decoded, valueErr := unescape(value)
 		if !found || nameErr != nil || valueErr != nil {
-			return grant{}, errGrantForm
+			return nil, errGrantForm
 		}
 		if _, twice := values[string(key)]; twice {
-			return grant{}, errGrantField
+			return nil, errGrantField
 		}
 		values[string(key)] = decoded
 	}
-	for _, name := range []string{"username", "password", "client_secret"} {
+	for _, name := range names {
 		if _, there := values[name]; !there {
-			return grant{}, errGrantField
+			return nil, errGrantField
 		}
+	}
+	return values, nil
+}
+
+func decodeGrant(body []byte) (grant, error) {
+	values, err := decodeForm(body, "username", "password", "client_secret")
+	if err != nil {
+		return grant{}, err
 	}
 	if string(values["grant_type"]) != "password" {
 		return grant{}, errGrantForm
@@ -188,7 +200,7 @@ func decodeGrant(body []byte) (g grant, err error) {
 	return grant{
 		username:     string(values["username"]),
 		password:     secret.New(values["password"]),
-		clientSecret: secret.New(values["client_secret"]),
+		clientSecret: values["client_secret"],
 	}, nil
 }
 

@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"cmd/mailstork-checkpassword": {"authhook"},
 	"authhook":                    {"authhook/guard", "daemon/account", "daemon/secret"},
 	"authhook/guard":              {"daemon/account"},
+	"authhook/checkpassword":      {"daemon/secret"},
 	"daemon":                      {"daemon", "authhook", "dnscheck"},
 	"daemon/eventlog":             {"daemon/account"},
 	"daemon/store":                {"daemon/account"},
