@@ -77,9 +77,7 @@ func (d *Daemon) Domain(ctx context.Context, name string) (control.Domain, error
 }
 
 func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control.Domain, error) {
-	shown := control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, CreatedAt: domain.CreatedAt,
-		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
+	shown := withoutCounts(domain)
 	accounts, err := d.store.Accounts(ctx, domain.Name)
 	if err != nil {
 		return shown, err
@@ -103,6 +101,13 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 	}
 	shown.Cutover, err = d.showCutover(ctx, domain)
 	return shown, err
+}
+
+// withoutCounts is what a domain is shown with besides its accounts.
+func withoutCounts(domain account.Domain) control.Domain {
+	return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, CreatedAt: domain.CreatedAt,
+		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
 }
 
 func countMessages(folders []ledger.FolderCounts) control.Messages {
@@ -130,8 +135,7 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 	}
 	if dryRun {
 		domain.State = account.Open
-		return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-			MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Accounts: map[account.State]int{}}, nil
+		return withoutCounts(domain), nil
 	}
 	added, err := d.store.AddDomain(ctx, domain)
 	if err != nil {
@@ -227,7 +231,7 @@ func (d *Daemon) Account(ctx context.Context, address account.Address) (control.
 
 func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) control.Account {
 	shown := control.Account{Address: a.Address, Domain: a.Domain, State: a.State, Paused: a.Paused, Stuck: a.Stuck, Hint: a.Hint,
-		SourceUser: a.SourceUser, SwitchedAt: a.SwitchedAt, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
+		SourceUser: a.SourceUser, Rules: a.Rules, SwitchedAt: a.SwitchedAt, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
 		LastNewAt: a.LastNewAt, CreatedAt: a.CreatedAt, Messages: countMessages(counts)}
 	if schedule.Never(a.NextPassAt) {
 		shown.NextPassAt = time.Time{}

@@ -198,6 +198,7 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
 		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},
+		Rules:   mirror.Rules{Account: a.Rules, Domain: domain.Rules},
 		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
 		Pairs:   d.config.Mirror.ConnectionsPerAccount, Newest: d.newestFirst(a),
 		Progress: func(p mirror.Progress) { d.progress.update(showProgress(a.Address, p)) },

@@ -12,7 +12,7 @@ import (
 
 func (a app) account() *cobra.Command {
 	return noun("account", "work with the accounts of a domain",
-		a.accountImport(), a.accountList(), a.accountShow(), a.accountVerify(),
+		a.accountImport(), a.accountList(), a.accountShow(), a.accountSet(), a.accountVerify(),
 		a.accountAct(control.Sync, "make the next pass due now", "next pass is due now"),
 		a.accountAct(control.Pause, "stop the passes of an account until it is resumed", "is paused"),
 		a.accountAct(control.Resume, "let the passes of a paused account run again", "is no longer paused"))
@@ -99,7 +99,15 @@ func remark(one control.Account) string {
 }
 
 func (a app) accountShow() *cobra.Command {
-	c := &cobra.Command{Use: "show ACCOUNT", Short: "show one account with its folders", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{
+		Use: "show ACCOUNT", Short: "show one account with its folders", Args: cobra.ExactArgs(1),
+		Long: `Show one account: how it stands, and what became of the messages of each folder.
+
+With --folders: where each folder of the source is kept here, and which are left out by which rule. Before the first pass both
+servers are asked for it, and nothing is changed; afterwards it is what the last pass saw. A rule is changed with
+mailstork domain set or mailstork account set.`,
+	}
+	folders := c.Flags().Bool("folders", false, "show where each folder is kept, and by which rule, before the first pass, too")
 	asJSON := addJSON(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		address, err := parseAddress(args[0])
@@ -111,6 +119,9 @@ func (a app) accountShow() *cobra.Command {
 			return err
 		}
 		defer client.Close()
+		if *folders {
+			return showFolderMap(c, client, address, *asJSON)
+		}
 		detail, err := client.Account(c.Context(), address)
 		if err != nil {
 			return err
@@ -139,6 +150,7 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 	if d.SourceUser != string(d.Address) {
 		f.add("source user", d.SourceUser)
 	}
+	addRules(&f, d.Rules)
 	f.add("credential", map[bool]string{true: "stored, sealed", false: "none"}[d.Credential])
 	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")
 	f.add("first login", a.at(d.SwitchedAt, "not yet"))

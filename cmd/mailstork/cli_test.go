@@ -101,6 +101,11 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"domain-report", "domain report example.org"},
 		{"domain-add-dry-run", "domain add new.example --source imap://imap.old.example --mx mx.new.example --mx mx2.new.example --outgoing 192.0.2.25,2001:db8::25 --accounts any --dry-run"},
 		{"domain-add-known", "domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25"},
+		{"domain-set", "domain set example.net --exclude-role trash,junk --max-message-size 0 --map Old=New --map Older=New"},
+		{"domain-set-dry-run", "domain set example.net --accounts listed --exclude-folder= --dry-run"},
+		{"domain-set-same", "domain set example.net --max-message-size 50MiB"},
+		{"account-set", "account set bob@example.org --map Junk=Junk"},
+		{"account-show-folders", "account show bob@example.org --folders"},
 		{"account-list", "account list"},
 		{"account-show", "account show Anna@Example.org"},
 		{"account-show-stuck", "account show carla.o'neill@example.org"},
@@ -123,7 +128,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 
 func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
 	reading := "status, doctor, version, log, list, show, report, check, verify"
-	changing := "add, import, sync, pause, resume"
+	changing := "add, set, import, sync, pause, resume"
 	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
 		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
 			t.Errorf("%s reads and has no --json", c.CommandPath())
@@ -162,7 +167,7 @@ func TestJSONIsWhatTheDaemonSaid(t *testing.T) {
 	s := newSession(t)
 	s.operator.DNS = json.RawMessage(`{"domain":"example.org","mx":"here"}`)
 	for _, args := range []string{"status", "domain list", "domain show example.org", "domain report example.org", "account list",
-		"account show anna@example.org", "account verify bob@example.org", "dns check example.org", "version"} {
+		"account show anna@example.org", "account show bob@example.org --folders", "domain set example.org --accounts any", "account verify bob@example.org", "dns check example.org", "version"} {
 		got := s.run(append(strings.Fields(args), "--json")...)
 		if got.code != exitOK || !json.Valid([]byte(got.stdout)) || got.stderr != "" && !strings.HasPrefix(args, "account verify") {
 			t.Errorf("%s --json: %+v", args, got)
@@ -195,6 +200,19 @@ func TestExitCodesTellWhatSortOfFailureItWas(t *testing.T) {
 		{"account bogus", exitUsage},
 		{"account show", exitUsage},
 		{"account show no-address", exitUsage},
+		{"domain set example.net", exitUsage},
+		{"domain set example.net --exclude-role inbox", exitUsage},
+		{"domain set example.net --exclude-folder INBOX", exitUsage},
+		{"domain set example.net --max-message-size big", exitUsage},
+		{"domain set example.net --max-message-size 3", exitUsage},
+		{"domain set example.net --map Old", exitUsage},
+		{"domain set example.net --map Old=", exitUsage},
+		{"domain set example.net --map Old=A --map old=B", exitUsage},
+		{"domain set example.net --outgoing here", exitUsage},
+		{"domain set nowhere.example --accounts any", exitNotFound},
+		{"account set bob@example.org", exitUsage},
+		{"account set nobody@example.org --map Old=New", exitNotFound},
+		{"account show dora@example.org --folders", exitRefused},
 		{"account list --state moved", exitUsage},
 		{"account list --domain nodot", exitUsage},
 		{"log anna@example.org --limit 0", exitUsage},

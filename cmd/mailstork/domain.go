@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,17 +13,18 @@ import (
 )
 
 func (a app) domain() *cobra.Command {
-	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainList(), a.domainShow(), a.domainReport())
+	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainList(), a.domainShow(), a.domainReport())
 }
 
-type domainFlags struct {
-	source, caFile, serverName, accounts string
-	withoutTLS                           bool
-	mx, outgoing                         []string
+// sourceFlags say where a domain's mail lies. Only domain add has them.
+type sourceFlags struct {
+	url, caFile, serverName string
+	withoutTLS              bool
 }
 
 func (a app) domainAdd() *cobra.Command {
-	var f domainFlags
+	var f sourceFlags
+	var options domainFlags
 	c := &cobra.Command{
 		Use: "add NAME", Short: "begin to move a domain", Args: cobra.ExactArgs(1),
 		Long: `Begin to move a domain. Nothing changes for its people until they log in here or are imported.
@@ -33,13 +33,11 @@ The source is where the mail lies now: imaps://HOST[:PORT] for TLS (port 993), i
 mandatory then (port 143).`,
 		Example: "  mailstork domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25",
 	}
-	c.Flags().StringVar(&f.source, "source", "", "where the mail lies now, a `URL`")
+	c.Flags().StringVar(&f.url, "source", "", "where the mail lies now, a `URL`")
 	c.Flags().StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
 	c.Flags().StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
 	c.Flags().BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
-	c.Flags().StringSliceVar(&f.mx, "mx", nil, "`HOST` that the MX will name; may be repeated")
-	c.Flags().StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
-	c.Flags().StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
+	options.register(c)
 	for _, name := range []string{"source", "mx", "outgoing"} {
 		if err := c.MarkFlagRequired(name); err != nil {
 			panic(err) // a name that no flag has: a mistake above
@@ -47,7 +45,7 @@ mandatory then (port 143).`,
 	}
 	dryRun, asJSON := addDryRun(c), addJSON(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d, err := f.domain(args[0])
+		d, err := f.domain(args[0], options)
 		if err != nil {
 			return usage(err, "mailstork domain add --help")
 		}
@@ -68,28 +66,25 @@ mandatory then (port 143).`,
 	return c
 }
 
-func (f domainFlags) domain(name string) (account.Domain, error) {
-	d := account.Domain{Accounts: account.AccountsPolicy(f.accounts), MXHosts: f.mx}
+func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, error) {
+	d := account.Domain{Accounts: account.AccountsListed}
 	var user string
 	var err error
 	if d.Name, err = account.ParseDomainName(name); err != nil {
 		return d, err
 	}
-	if d.Source, user, err = parseSourceURL(f.source, f.withoutTLS); err != nil {
+	if d.Source, user, err = parseSourceURL(f.url, f.withoutTLS); err != nil {
 		return d, err
 	}
 	if user != "" {
 		return d, errors.New("the source of a domain has no user: every account has its own")
 	}
 	d.Source.CAFile, d.Source.ServerName = f.caFile, f.serverName
-	for _, text := range f.outgoing {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return d, fmt.Errorf("--outgoing %q is not an IP address", text)
-		}
-		d.OutgoingAddresses = append(d.OutgoingAddresses, address)
+	options, err := flags.options()
+	if err != nil {
+		return d, err
 	}
-	return d, nil
+	return options.Apply(d, "mailstork domain add --help")
 }
 
 func (a app) tellAdded(out io.Writer, d control.Domain, dryRun bool) error {
@@ -177,6 +172,7 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 		outgoing = append(outgoing, address.String())
 	}
 	f.add("sends from", strings.Join(outgoing, ", "))
+	addRules(&f, d.Rules)
 	f.add("waiting for", waiting(a.now(), d.Cutover))
 	for i, holdout := range d.Cutover.Holdouts {
 		f.add([]string{"held up by", ""}[min(i, 1)], holdout)

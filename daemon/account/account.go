@@ -29,6 +29,8 @@ type Account struct {
 	// LastNewAt is when a pass last found a message at the source that it had not seen before.
 	LastNewAt time.Time
 	CreatedAt time.Time
+	// Rules are the account's own; they go before those of its domain.
+	Rules Rules
 }
 
 // Switched tells whether the owner has logged in here, so that nothing done here is undone any more.
@@ -47,6 +49,7 @@ type Domain struct {
 	MXHosts []string
 	// OutgoingAddresses are the IP addresses from which this server sends the domain's mail; SPF is evaluated for them.
 	OutgoingAddresses []netip.Addr
+	Rules             Rules // for all its accounts
 	CreatedAt         time.Time
 	ClosedAt          time.Time
 }

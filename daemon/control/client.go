@@ -65,11 +65,12 @@ func (c *Client) Domain(ctx context.Context, name string) (Domain, error) {
 
 // AddDomain implements DomainOperator.
 func (c *Client) AddDomain(ctx context.Context, d account.Domain, dryRun bool) (Domain, error) {
-	request := domainRequest{Name: d.Name, Source: d.Source, Policy: d.Accounts, MXHosts: d.MXHosts, DryRun: dryRun}
-	for _, address := range d.OutgoingAddresses {
-		request.Outgoing = append(request.Outgoing, address.String())
-	}
-	return post[Domain](ctx, c, "/v1/domains", request)
+	return post[Domain](ctx, c, "/v1/domains", domainRequest{Name: d.Name, Source: d.Source, Options: OptionsOf(d), DryRun: dryRun})
+}
+
+// SetDomain implements DomainOperator.
+func (c *Client) SetDomain(ctx context.Context, name string, options DomainOptions, dryRun bool) (DomainChanged, error) {
+	return post[DomainChanged](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/options", domainSetRequest{options, dryRun})
 }
 
 // Report implements DomainOperator.
@@ -97,6 +98,16 @@ func (c *Client) Accounts(ctx context.Context, filter AccountFilter) ([]Account,
 // Account implements AccountOperator.
 func (c *Client) Account(ctx context.Context, address account.Address) (AccountDetail, error) {
 	return get[AccountDetail](ctx, c, accountPath(address))
+}
+
+// SetAccount implements AccountOperator.
+func (c *Client) SetAccount(ctx context.Context, address account.Address, rules RuleOptions, dryRun bool) (AccountChanged, error) {
+	return post[AccountChanged](ctx, c, accountPath(address)+"/options", accountSetRequest{rules, dryRun})
+}
+
+// FolderMap implements AccountOperator.
+func (c *Client) FolderMap(ctx context.Context, address account.Address) (FolderMap, error) {
+	return get[FolderMap](ctx, c, accountPath(address)+"/folders")
 }
 
 // Import implements AccountOperator.

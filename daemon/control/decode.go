@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 
 	"mailstork/daemon/account"
@@ -26,12 +25,21 @@ const (
 
 // domainRequest is the body that adds a domain.
 type domainRequest struct {
-	Name     string                 `json:"name"`
-	Source   account.Source         `json:"source"`
-	Policy   account.AccountsPolicy `json:"accounts_policy"`
-	MXHosts  []string               `json:"mx_hosts"`
-	Outgoing []string               `json:"outgoing_addresses"`
-	DryRun   bool                   `json:"dry_run"`
+	Name    string         `json:"name"`
+	Source  account.Source `json:"source"`
+	Options DomainOptions  `json:"options"`
+	DryRun  bool           `json:"dry_run"`
+}
+
+// domainSetRequest is the body that changes the options of a domain, and accountSetRequest those of an account.
+type domainSetRequest struct {
+	Options DomainOptions `json:"options"`
+	DryRun  bool          `json:"dry_run"`
+}
+
+type accountSetRequest struct {
+	Rules  RuleOptions `json:"rules"`
+	DryRun bool        `json:"dry_run"`
 }
 
 // importRequest is the body of an import. It is the only message that carries passwords; they are base64 of octets, so
@@ -83,37 +91,15 @@ func decodeDomain(body io.Reader) (d account.Domain, dryRun bool, err error) {
 		return d, false, err
 	}
 	const hint = "mailstork domain add --help"
-	d = account.Domain{Source: r.Source, Accounts: r.Policy}
+	d.Source = r.Source
 	if d.Name, err = account.ParseDomainName(r.Name); err != nil {
 		return d, false, Invalid(err.Error(), hint)
 	}
 	if err := d.Source.Check(); err != nil {
 		return d, false, Invalid(err.Error(), hint)
 	}
-	if d.Accounts != account.AccountsListed && d.Accounts != account.AccountsAny {
-		return d, false, Invalid(fmt.Sprintf("accounts %q is neither listed nor any", d.Accounts), hint)
-	}
-	if len(r.MXHosts) == 0 || len(r.MXHosts) > maxMXHosts {
-		return d, false, Invalid(fmt.Sprintf("%d MX hosts are not between 1 and %d", len(r.MXHosts), maxMXHosts), hint)
-	}
-	for _, text := range r.MXHosts {
-		host, err := account.ParseDomainName(text)
-		if err != nil {
-			return d, false, Invalid("MX host: "+err.Error(), hint)
-		}
-		d.MXHosts = append(d.MXHosts, host)
-	}
-	if len(r.Outgoing) == 0 || len(r.Outgoing) > maxOutgoing {
-		return d, false, Invalid(fmt.Sprintf("%d outgoing addresses are not between 1 and %d", len(r.Outgoing), maxOutgoing), hint)
-	}
-	for _, text := range r.Outgoing {
-		address, err := netip.ParseAddr(text)
-		if err != nil || address.Zone() != "" {
-			return d, false, Invalid(fmt.Sprintf("outgoing address %q is not an IP address", text), hint)
-		}
-		d.OutgoingAddresses = append(d.OutgoingAddresses, address.Unmap())
-	}
-	return d, r.DryRun, nil
+	d, err = r.Options.Apply(d, hint)
+	return d, r.DryRun, err
 }
 
 // decodeImport returns rows with canonical addresses, each once. Errors name lines and never what stands in them.

@@ -34,6 +34,9 @@ type DomainOperator interface {
 	// AddDomain adds a domain in state open; with dryRun it only tells what would be added, or why not.
 	// Calling it twice with the same domain is an error of kind Refused.
 	AddDomain(ctx context.Context, d account.Domain, dryRun bool) (Domain, error)
+	// SetDomain changes the options of a domain that were said, and tells which were; with dryRun it only tells.
+	// Passes that run follow what was said before; the next ones follow this.
+	SetDomain(ctx context.Context, name string, options DomainOptions, dryRun bool) (DomainChanged, error)
 	// Report is the domain's report, as far as it is known before the domain is closed.
 	Report(ctx context.Context, name string) (Report, error)
 	// CheckDNS looks at the domain's DNS now. The answer is the JSON of dnscheck.Report.
@@ -45,6 +48,11 @@ type AccountOperator interface {
 	Accounts(ctx context.Context, filter AccountFilter) ([]Account, error)
 	// Account is one account with its folders.
 	Account(ctx context.Context, address account.Address) (AccountDetail, error)
+	// SetAccount is SetDomain for the rules that one account has of its own. They go before those of its domain.
+	SetAccount(ctx context.Context, address account.Address, rules RuleOptions, dryRun bool) (AccountChanged, error)
+	// FolderMap says where the folders of an account are kept here, and which are left out. Before the first pass it
+	// asks both servers, and changes nothing; that may take a while.
+	FolderMap(ctx context.Context, address account.Address) (FolderMap, error)
 	// Import adds all rows or none. What is wrong with rows comes as *Error with Lines. It may be called twice with the
 	// same rows: accounts that exist keep their state, a password given is stored anew.
 	Import(ctx context.Context, rows []ImportRow, dryRun bool) (ImportResult, error)

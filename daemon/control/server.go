@@ -98,12 +98,15 @@ func (s *Server) routes() http.Handler {
 	route("GET /v1/doctor", func(r *http.Request) (any, error) { return s.Operator.Doctor(r.Context()) })
 	route("GET /v1/domains", func(r *http.Request) (any, error) { return s.Operator.Domains(r.Context()) })
 	route("POST /v1/domains", s.addDomain)
+	route("POST /v1/domains/{name}/options", s.setDomain)
 	route("GET /v1/domains/{name}", named(s.Operator.Domain))
 	route("GET /v1/domains/{name}/report", named(s.Operator.Report))
 	route("GET /v1/domains/{name}/dns", named(s.Operator.CheckDNS))
 	route("GET /v1/accounts", s.listAccounts)
 	route("POST /v1/accounts/import", s.importAccounts)
 	route("GET /v1/accounts/{address}", addressed(s.Operator.Account))
+	route("GET /v1/accounts/{address}/folders", addressed(s.Operator.FolderMap))
+	route("POST /v1/accounts/{address}/options", s.setAccount)
 	route("POST /v1/accounts/{address}/{action}", s.act)
 	mux.HandleFunc("GET /v1/accounts/{address}/events", s.events)
 	mux.HandleFunc("GET /v1/accounts/{address}/verification", s.verify)
@@ -141,6 +144,26 @@ func (s *Server) addDomain(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.Operator.AddDomain(r.Context(), d, dryRun)
+}
+
+func (s *Server) setDomain(r *http.Request) (any, error) {
+	var in domainSetRequest
+	if err := decodeStrict(http.MaxBytesReader(nil, r.Body, maxBodyOctets), &in); err != nil {
+		return nil, err
+	}
+	return named(func(ctx context.Context, name string) (DomainChanged, error) {
+		return s.Operator.SetDomain(ctx, name, in.Options, in.DryRun)
+	})(r)
+}
+
+func (s *Server) setAccount(r *http.Request) (any, error) {
+	var in accountSetRequest
+	if err := decodeStrict(http.MaxBytesReader(nil, r.Body, maxBodyOctets), &in); err != nil {
+		return nil, err
+	}
+	return addressed(func(ctx context.Context, address account.Address) (AccountChanged, error) {
+		return s.Operator.SetAccount(ctx, address, in.Rules, in.DryRun)
+	})(r)
 }
 
 func (s *Server) importAccounts(r *http.Request) (any, error) {

@@ -40,6 +40,7 @@ type Domain struct {
 	Policy            account.AccountsPolicy `json:"accounts_policy"`
 	MXHosts           []string               `json:"mx_hosts"`
 	OutgoingAddresses []netip.Addr           `json:"outgoing_addresses"`
+	Rules             account.Rules          `json:"rules"`
 	CreatedAt         time.Time              `json:"created_at,omitzero"`
 	ClosedAt          time.Time              `json:"closed_at,omitzero"`
 	// Accounts counts the domain's accounts by state.
@@ -98,6 +99,7 @@ type Account struct {
 	Stuck      string          `json:"stuck,omitempty"`
 	Hint       string          `json:"hint,omitempty"`
 	SourceUser string          `json:"source_user"`
+	Rules      account.Rules   `json:"rules,omitzero"`       // its own, before those of the domain
 	SwitchedAt time.Time       `json:"switched_at,omitzero"` // its owner's first login here
 	LastPassAt time.Time       `json:"last_pass_at,omitzero"`
 	NextPassAt time.Time       `json:"next_pass_at,omitzero"`
@@ -127,6 +129,25 @@ type Folder struct {
 	Refused     int64  `json:"refused"`
 	Unsettled   int64  `json:"unsettled"` // intended or parked: not yet known
 	Problem     string `json:"problem,omitempty"`
+}
+
+// FolderMap says where the folders of an account are kept here.
+type FolderMap struct {
+	// Live: both servers were asked just now, since no pass has been made. Else it is what the last pass saw.
+	Live             bool           `json:"live"`
+	MaxMessageOctets int64          `json:"max_message_octets,omitempty"`
+	Folders          []MappedFolder `json:"folders"`
+}
+
+// MappedFolder is one folder of the source and its place here.
+type MappedFolder struct {
+	Source      string       `json:"source"`      // as rules name it: UTF-8, "/" between its parts
+	Destination string       `json:"destination"` // where new messages go; empty when none do
+	Role        account.Role `json:"role,omitempty"`
+	Messages    int64        `json:"messages"`
+	Octets      int64        `json:"octets,omitempty"` // 0: not known
+	Rule        string       `json:"rule,omitempty"`   // why it is left out, or has this place
+	Excluded    bool         `json:"excluded"`
 }
 
 // ImportRow is one line of a list of accounts.

@@ -22,7 +22,7 @@ func (l *Ledger) Check(ctx context.Context, accountID int64) ([]Violation, error
 	if err != nil {
 		return nil, err
 	}
-	c := checker{claims: map[claim]Key{}, places: map[string]string{}}
+	c := checker{claims: map[claim]Key{}, places: map[string]Folder{}}
 	for _, f := range folders {
 		messages, err := l.Messages(ctx, f.ID)
 		if err != nil {
@@ -53,7 +53,7 @@ type claim struct {
 
 type checker struct {
 	claims map[claim]Key     // who stands for a message here
-	places map[string]string // destination folder → source folder
+	places map[string]Folder // by destination folder
 	found  []Violation
 }
 
@@ -62,10 +62,12 @@ func (c *checker) report(invariant, format string, values ...any) {
 }
 
 func (c *checker) folder(f Folder, messages []Message) {
-	if other, taken := c.places[f.DestinationName]; taken {
-		c.report("L6", "folders %q and %q are both kept in %q", other, f.SourceName, f.DestinationName)
+	if other, taken := c.places[f.DestinationName]; taken && !other.Mapped && !f.Mapped {
+		c.report("L6", "folders %q and %q are both kept in %q, which nobody asked for", other.SourceName, f.SourceName, f.DestinationName)
 	}
-	c.places[f.DestinationName] = f.SourceName
+	if _, taken := c.places[f.DestinationName]; !taken || !f.Mapped {
+		c.places[f.DestinationName] = f
+	}
 	present := 0
 	for _, m := range messages {
 		c.message(f, m)

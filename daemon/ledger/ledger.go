@@ -52,6 +52,13 @@ type Folder struct {
 	Destination     Mark
 	ComparedAt      time.Time // the last full comparison of both sides
 	Problem         string    // why the last pass could not finish this folder
+
+	Name        string // as its owner calls it, "/" between the parts
+	Role        string // what it is for, empty when nothing special
+	Mapped      bool   // an admin chose DestinationName
+	SkipRule    string // why its messages were left out when it was last finished; empty: they were copied
+	LimitOctets int64  // the largest message that was copied then; 0: no limit
+	Limits      string // what of it this server can't keep for good (L6), for people
 }
 
 // Key is the identity of a source message. UIDVALIDITY is part of it: a UID alone means nothing.

@@ -284,7 +284,7 @@ func TestCountsAddUpToTheRows(t *testing.T) {
 	}
 	want := Counts{
 		Fates:    map[Fate]int{Copied: 1, Delivered: 1, Skipped: 1, Refused: 1, Deleted: 1},
-		Intended: 1, Parked: 1, Present: 6, Gone: 1, Octets: 101,
+		Intended: 1, Parked: 1, Present: 6, Gone: 1, Octets: 101, Listed: 306,
 	}
 	if diff := cmp.Diff(want, counts[0].Counts); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

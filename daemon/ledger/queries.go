@@ -9,20 +9,26 @@ UPDATE account SET lease_epoch = lease_epoch WHERE account_id = $1 AND lease_own
 	selectFolders = `
 SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
        destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-       compared_at_ms, problem
+       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits
 FROM folder WHERE account_id = $1 ORDER BY folder_id`
 
 	insertFolder = `
 INSERT INTO folder (source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
     destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-    compared_at_ms, problem, account_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING folder_id`
+    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING folder_id`
 
 	updateFolder = `
 UPDATE folder SET source_name = $1, source_uidvalidity = $2, source_uidnext = $3, source_modseq = $4,
     source_messages = $5, destination_name = $6, destination_uidvalidity = $7, destination_uidnext = $8,
-    destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12
-WHERE account_id = $13 AND folder_id = $14`
+    destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12,
+    name = $13, role = $14, mapped = $15, skip_rule = $16, limit_octets = $17, limits = $18
+WHERE account_id = $19 AND folder_id = $20`
+
+	// Before a folder gets another place: its messages stay where they are.
+	pinMessages = `
+UPDATE message SET destination_name = (SELECT destination_name FROM folder WHERE folder.folder_id = $1)
+WHERE folder_id = $1 AND destination_name = ''`
 
 	messageColumns = `message.folder_id, message.source_uidvalidity, message.source_uid, stage, fate, reason, kept_file,
     message.destination_name, message.destination_uidvalidity, destination_uid, appended, intent_batch, intent_uidnext,
@@ -51,11 +57,12 @@ ORDER BY destination_uid`
 
 	selectCounts = `
 SELECT folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
+       folder.name, folder.role, folder.mapped, folder.skip_rule, folder.limits,
        stage, fate, source_gone, count(source_uid), coalesce(sum(size_octets), 0)
 FROM folder LEFT JOIN message ON message.folder_id = folder.folder_id
 WHERE account_id = $1
 GROUP BY folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
-         stage, fate, source_gone
+         folder.name, folder.role, folder.mapped, folder.skip_rule, folder.limits, stage, fate, source_gone
 ORDER BY folder.source_name, folder.folder_id`
 
 	insertMessage = `
@@ -76,6 +83,7 @@ UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidva
 	updateFlags   = `UPDATE message SET flags = $4` + whereKey
 	updateGone    = `UPDATE message SET source_gone = $4` + whereKey
 	reopenMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'deleted' AND appended = 1`
+	unskipMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'skipped'`
 	updatePlace   = `
 UPDATE message SET destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` + whereKey + ` AND stage = 'confirmed'`
 	updateIdentity = `

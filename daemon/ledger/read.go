@@ -61,6 +61,7 @@ type Counts struct {
 	Present  int   // rows of messages that are still in the source listing, whatever their stage
 	Gone     int   // rows of messages that are not
 	Octets   int64 // of the copied ones
+	Listed   int64 // octets of those that are present
 }
 
 func (c *Counts) add(stage Stage, fate Fate, gone bool, n int, octets int64) {
@@ -82,6 +83,7 @@ func (c *Counts) add(stage Stage, fate Fate, gone bool, n int, octets int64) {
 		c.Gone += n
 	} else {
 		c.Present += n
+		c.Listed += octets
 	}
 }
 
@@ -93,6 +95,11 @@ type FolderCounts struct {
 	DestinationName string
 	Problem         string
 	SourceMessages  int // as the source counted them when the folder was last finished
+	Name            string
+	Role            string
+	Mapped          bool
+	SkipRule        string
+	Limits          string
 }
 
 // Count returns the counts of every folder by source name.
@@ -105,7 +112,8 @@ func (l *Ledger) Count(ctx context.Context, accountID int64) ([]FolderCounts, er
 		octets      int64
 	}
 	scan := func(r row) (g group, err error) {
-		err = r.Scan(&g.FolderID, &g.SourceName, &g.DestinationName, &g.Problem, &g.SourceMessages, &g.stage, &g.fate, &g.gone, &g.n, &g.octets)
+		err = r.Scan(&g.FolderID, &g.SourceName, &g.DestinationName, &g.Problem, &g.SourceMessages, &g.Name, &g.Role, &g.Mapped, &g.SkipRule, &g.Limits,
+			&g.stage, &g.fate, &g.gone, &g.n, &g.octets)
 		return g, err
 	}
 	groups, err := query(ctx, l, "counting messages", selectCounts, scan, accountID)
@@ -136,6 +144,7 @@ func Total(folders []FolderCounts) Counts {
 		total.Present += f.Present
 		total.Gone += f.Gone
 		total.Octets += f.Octets
+		total.Listed += f.Listed
 	}
 	return total
 }
@@ -165,7 +174,7 @@ func scanFolder(r row) (f Folder, err error) {
 	var sourceModSeq, destinationModSeq, comparedAt int64
 	err = r.Scan(&f.ID, &f.SourceName, &f.Source.UIDValidity, &f.Source.UIDNext, &sourceModSeq, &f.Source.Messages,
 		&f.DestinationName, &f.Destination.UIDValidity, &f.Destination.UIDNext, &destinationModSeq, &f.Destination.Messages,
-		&comparedAt, &f.Problem)
+		&comparedAt, &f.Problem, &f.Name, &f.Role, &f.Mapped, &f.SkipRule, &f.LimitOctets, &f.Limits)
 	f.Source.ModSeq, f.Destination.ModSeq = uint64(sourceModSeq), uint64(destinationModSeq)
 	if comparedAt != 0 {
 		f.ComparedAt = time.UnixMilli(comparedAt).UTC()

@@ -56,7 +56,7 @@ func (t *Tx) SaveFolder(f *Folder) error {
 	values := []any{
 		f.SourceName, f.Source.UIDValidity, f.Source.UIDNext, int64(f.Source.ModSeq), f.Source.Messages,
 		f.DestinationName, f.Destination.UIDValidity, f.Destination.UIDNext, int64(f.Destination.ModSeq), f.Destination.Messages,
-		milliseconds(f.ComparedAt), f.Problem, t.account,
+		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, t.account,
 	}
 	if f.ID == 0 {
 		if err := t.tx.QueryRowContext(t.ctx, insertFolder, values...).Scan(&f.ID); err != nil {
@@ -68,6 +68,15 @@ func (t *Tx) SaveFolder(f *Folder) error {
 		return fmt.Errorf("saving folder %q: %w", f.SourceName, err)
 	}
 	return nil
+}
+
+// MoveFolder gives a folder another place for what is new in it. What it has here stays where it is.
+func (t *Tx) MoveFolder(f *Folder, destinationName string) error {
+	if _, err := t.tx.ExecContext(t.ctx, pinMessages, f.ID); err != nil {
+		return fmt.Errorf("keeping the places of messages in %q: %w", f.DestinationName, err)
+	}
+	f.DestinationName, f.Destination = destinationName, Mark{}
+	return t.SaveFolder(f)
 }
 
 // Intend notes messages whose APPEND is about to pass the point of no return (L2). A message that has a row already
@@ -128,6 +137,9 @@ func (t *Tx) SetGone(key Key, gone bool) error {
 
 // Reopen makes a message new again whose copy the mirror itself removed when it left the source.
 func (t *Tx) Reopen(key Key) error { return t.row("reopening", key, reopenMessage) }
+
+// Unskip makes a message new again that a rule had left out. It was never here, so that nothing can come back.
+func (t *Tx) Unskip(key Key) error { return t.row("taking back the skip of", key, unskipMessage) }
 
 // SetPlace notes that a confirmed message has another place here.
 func (t *Tx) SetPlace(key Key, place Place) error {

@@ -163,6 +163,7 @@ func (r *round) advance(f *ledger.Folder) {
 	if r.compared[f.ID] {
 		f.ComparedAt = r.Now()
 	}
+	f.SkipRule, f.LimitOctets = r.rules[f.ID].skip, r.Policy.MaxMessageOctets
 	if here := r.here[f.DestinationName]; here != nil && here.exists {
 		f.Destination = here.Mark
 	} else {

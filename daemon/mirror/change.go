@@ -17,7 +17,8 @@ func (r *round) makeFirst(ctx context.Context) error {
 	for _, id := range r.worked {
 		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
-		if !f.ComparedAt.IsZero() || !listed || !line.Selectable || r.hasProblem(id) {
+		first := (f.ComparedAt.IsZero() || f.SkipRule != "") && r.rules[id].skip == ""
+		if !first || !listed || !line.Selectable || r.hasProblem(id) {
 			continue
 		}
 		made, err := r.makePlace(ctx, f)

@@ -23,15 +23,18 @@ type Names struct {
 	Destination []wire.Folder
 	Namespace   wire.Namespace    // of the destination
 	Kept        map[string]string // source raw → destination raw, as the ledger has it: never changed
+	// Wanted are the places that an admin gave: source raw → path here. Only they may be shared, with one another
+	// and with any other folder.
+	Wanted map[string][]string
 }
 
 // MapFolders finds a place for every source folder: source raw name → destination raw name. It is total, no two
-// folders share a place, and Dovecot accepts every name. Special folders come first, then the inbox's children and
+// folders share a place unless an admin wants it, and Dovecot accepts every name. Special folders come first, then the inbox's children and
 // everything else under its own name. It is pure, and its result does not depend on the order of the listings.
 func MapFolders(in Names) map[string]string {
 	m := &folderMap{
 		in: in, result: map[string]string{}, paths: map[string][]string{}, taken: map[string]bool{fold(inbox): true},
-		existing: map[string][]string{}, given: map[string]bool{},
+		existing: map[string][]string{}, given: map[string]bool{}, spelled: map[string]string{},
 	}
 	m.separator = in.Namespace.Separator
 	if m.separator == 0 {
@@ -39,14 +42,16 @@ func MapFolders(in Names) map[string]string {
 	}
 	for _, f := range in.Destination {
 		m.existing[key(f.Name)] = f.Name
+		m.spell(f.Name)
 	}
 	m.keep()
 	m.placeRoles()
 	for _, f := range sorted(in.Source) {
-		if _, done := m.result[f.Raw]; !done {
+		if _, done := m.result[f.Raw]; !done && m.in.Wanted[f.Raw] == nil {
 			m.give(f.Raw, m.placeFor(f.Name))
 		}
 	}
+	m.want()
 	return m.result
 }
 
@@ -58,6 +63,7 @@ type folderMap struct {
 	taken     map[string]bool     // keys of destination paths
 	existing  map[string][]string // key of a destination path → its spelling there
 	given     map[string]bool     // the values of result
+	spelled   map[string]string   // key of a destination path → the spelling of its last part
 }
 
 // key identifies a path regardless of case: two folders that differ in case only confuse mail programs.
@@ -75,11 +81,15 @@ func sorted(folders []wire.Folder) []wire.Folder {
 // keep takes over what the ledger has.
 func (m *folderMap) keep() {
 	for source, destination := range m.in.Kept {
+		if m.in.Wanted[source] != nil {
+			continue
+		}
 		m.result[source], m.given[destination] = destination, true
 		m.taken[key(m.split(destination))] = true
+		m.spell(m.split(destination))
 	}
 	for _, f := range m.in.Source {
-		if destination, kept := m.in.Kept[f.Raw]; kept {
+		if destination, kept := m.in.Kept[f.Raw]; kept && m.in.Wanted[f.Raw] == nil {
 			m.paths[exactKey(f.Name)] = m.split(destination)
 		}
 	}
@@ -124,7 +134,10 @@ var usualNames = map[string]string{wire.UseDrafts: "Drafts", wire.UseJunk: "Junk
 // placeRoles gives each special folder of the source the special folder of the destination.
 func (m *folderMap) placeRoles() {
 	here := bestByRole(m.in.Destination, func(wire.Folder) bool { return true })
-	there := bestByRole(m.in.Source, func(f wire.Folder) bool { _, done := m.result[f.Raw]; return !done })
+	there := bestByRole(m.in.Source, func(f wire.Folder) bool {
+		_, done := m.result[f.Raw]
+		return !done && m.in.Wanted[f.Raw] == nil
+	})
 	for _, role := range slices.Sorted(mapKeys(there)) {
 		source, place := there[role], here[role].Name
 		if place == nil && usualNames[role] != "" {
@@ -165,6 +178,39 @@ func bestByRole(folders []wire.Folder, wanted func(wire.Folder) bool) map[string
 func (m *folderMap) take(source, destination []string) {
 	m.paths[exactKey(source)] = destination
 	m.taken[key(destination)] = true
+	m.spell(destination)
+}
+
+// spell remembers how a folder here and those above it are written.
+func (m *folderMap) spell(path []string) {
+	for n := 1; n <= len(path); n++ {
+		if k := key(path[:n]); m.spelled[k] == "" {
+			m.spelled[k] = path[n-1]
+		}
+	}
+}
+
+// want gives folders the places that an admin wants, in the spelling that other folders have there: last, when all
+// others are known.
+func (m *folderMap) want() {
+	for _, f := range sorted(m.in.Source) {
+		wanted := m.in.Wanted[f.Raw]
+		if wanted == nil {
+			continue
+		}
+		var place []string
+		for _, part := range wanted {
+			place = append(place, m.clean(part))
+			if len(place) == 1 && strings.EqualFold(place[0], inbox) {
+				place[0] = inbox
+			} else if there := m.spelled[key(place)]; there != "" {
+				place[len(place)-1] = there
+			}
+		}
+		place = m.shorten(place, "wanted "+exactKey(wanted))
+		m.spell(place)
+		m.result[f.Raw] = m.raw(place)
+	}
 }
 
 // placeFor is the place of a folder. Listings of broken servers name a folder twice; the second gets its own place.

@@ -65,7 +65,7 @@ func (r *round) trustsChanges(pr *pair, view *FolderView, selected wire.Selected
 
 // trustsMark is the part of trustsChanges that does not need an open folder.
 func (r *round) trustsMark(f *ledger.Folder, status wire.Status) bool {
-	return f.Problem == "" && r.Now().Sub(f.ComparedAt) < r.CompareEvery && f.Source.ModSeq > 0 && f.Source.UIDNext > 0 &&
+	return f.Problem == "" && !r.ruledAnew(f) && r.Now().Sub(f.ComparedAt) < r.CompareEvery && f.Source.ModSeq > 0 && f.Source.UIDNext > 0 &&
 		status.HasHighestModSeq && status.HighestModSeq >= f.Source.ModSeq
 }
 

@@ -25,10 +25,10 @@ func (v View) Needs() Needs {
 		Needs: Needs{map[int64][]uint32{}, map[int64][]uint32{}, map[string][]uint32{}, map[string][]uint32{}},
 	}
 	for i := range v.Folders {
-		n.diffs[i] = compare(&v.Folders[i])
+		n.diffs[i] = compare(&v.Folders[i], v.Policy)
 		n.departed(n.diffs[i].lost)
 		n.departed(n.diffs[i].stale)
-		n.fresh = n.fresh || len(n.diffs[i].fresh) > 0
+		n.fresh = n.fresh || len(n.diffs[i].fresh) > 0 && v.Folders[i].Skip == ""
 	}
 	for _, here := range v.Destinations {
 		n.foreign = n.foreign || len(here.Foreign) > 0
@@ -56,7 +56,8 @@ type needing struct {
 }
 
 func (n *needing) departed(rows []ledger.Message) {
-	for _, row := range rows {
+	_, others := leftOut(rows)
+	for _, row := range others {
 		n.sizes[row.Size] = true
 		if row.Fingerprint.IsZero() && bodyKnown(row) {
 			n.blank[row.Size] = true
@@ -67,9 +68,10 @@ func (n *needing) departed(rows []ledger.Message) {
 // source decides which new messages must be looked into.
 func (n *needing) source(d *difference) {
 	here := n.view.Destinations[d.view.Folder.DestinationName]
-	foreign := here != nil && len(here.Foreign) > 0
+	copied := d.view.Skip == "" // else only what was moved there is looked for
+	foreign := copied && here != nil && len(here.Foreign) > 0
 	blankHere := foreign && hasBlank(here.Foreign)
-	all := foreign || len(n.view.Deliveries) > 0 || len(d.stale) > 0 || n.view.Rows == 0 && n.foreign
+	all := foreign || len(d.stale) > 0 || copied && (len(n.view.Deliveries) > 0 || n.view.Rows == 0 && n.foreign)
 	id := d.view.Folder.ID
 	for _, m := range d.fresh {
 		switch {
@@ -93,7 +95,7 @@ func hasBlank(foreign []DestinationMessage) bool {
 // destination decides which messages here must be looked into.
 func (n *needing) destination(d *difference) {
 	name := d.view.Folder.DestinationName
-	if len(d.fresh) > 0 {
+	if len(d.fresh) > 0 && d.view.Skip == "" {
 		n.headers(name)
 	}
 	if here := n.view.Destinations[name]; here != nil && hasBlankFresh(d.fresh) {

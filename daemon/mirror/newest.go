@@ -34,12 +34,26 @@ func (r *round) newestFirst(ctx context.Context) error {
 		return err
 	}
 	// What may be here already is left to the plan that sees everything.
-	w := work{appends: sortOut(Plan(r.view)).appends}
+	w := work{appends: withoutRows(sortOut(Plan(r.view)).appends, view.Folders[0].Rows)}
 	before := r.progress.Messages
 	r.expect(w)
 	err = r.copy(ctx, w.appends)
 	r.early += r.progress.Messages - before
 	return err
+}
+
+// withoutRows leaves out what has a row that the plan would settle first.
+func withoutRows(appends []Append, rows []ledger.Message) (rest []Append) {
+	for _, a := range appends {
+		a.Messages = slices.DeleteFunc(slices.Clone(a.Messages), func(m SourceMessage) bool {
+			_, known := rowOfUID(rows, m.UID)
+			return known
+		})
+		if len(a.Messages) > 0 {
+			rest = append(rest, a)
+		}
+	}
+	return rest
 }
 
 // waitingInbox is the inbox while its owner may be waiting for it and there is more to do than to bring it. After a
@@ -55,7 +69,7 @@ func (r *round) waitingInbox() *ledger.Folder {
 	i := slices.IndexFunc(r.worked, func(id int64) bool {
 		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
-		return f.DestinationName == inbox && f.ComparedAt.IsZero() && listed && line.Selectable && !r.hasProblem(id)
+		return f.DestinationName == inbox && isInbox(line) && f.ComparedAt.IsZero() && listed && line.Selectable && !r.hasProblem(id)
 	})
 	if i < 0 || lines <= r.Newest {
 		return nil

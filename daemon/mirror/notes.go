@@ -52,6 +52,8 @@ func noteOne(tx *ledger.Tx, o Operation) error {
 			return tx.Reopen(o.Key)
 		}
 		return tx.SetGone(o.Key, false)
+	case Unskip:
+		return tx.Unskip(o.Key)
 	case Skip:
 		return tx.Add(ledger.Message{Key: o.Key, Fate: ledger.Skipped, Reason: o.Reason, Fingerprint: o.Message.Fingerprint,
 			Size: o.Message.Size, Date: o.Message.Date, Flags: o.Message.Flags})

@@ -29,6 +29,9 @@ type Skip struct {
 	Reason  string
 }
 
+// Unskip makes a message new again that a rule had left out.
+type Unskip struct{ Key ledger.Key }
+
 // Rename gives a row the identity that its message has at the source now.
 type Rename struct {
 	From, To    ledger.Key
@@ -84,6 +87,7 @@ type Hold struct {
 func (Append) operation()     {}
 func (Adopt) operation()      {}
 func (Skip) operation()       {}
+func (Unskip) operation()     {}
 func (Rename) operation()     {}
 func (Relink) operation()     {}
 func (SetDeleted) operation() {}

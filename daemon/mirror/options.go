@@ -23,6 +23,7 @@ type Options struct {
 	Fence      func(ctx context.Context) error
 	Deliveries Deliveries // nil: nothing is delivered here directly
 	Policy     Policy
+	Rules      Rules // of the folders; their limit takes the place of the policy's
 	// KeepDir is where the bytes of messages are kept that the destination refuses; made when needed.
 	KeepDir string
 	// Newest is how many of the inbox's newest messages come before everything else in the first pass, for an owner who
@@ -65,6 +66,9 @@ func (o Options) filled() (Options, error) {
 	}
 	if o.Step == nil {
 		o.Step = func(context.Context, string) error { return nil }
+	}
+	if limit := o.Rules.Limit(); limit > 0 {
+		o.Policy.MaxMessageOctets = limit
 	}
 	if o.Fence == nil {
 		fence := destination.FenceOptions{User: o.Destination.User, LocalAddress: o.Destination.LocalAddress}

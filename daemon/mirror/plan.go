@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"mailstork/daemon/ledger"
@@ -16,17 +15,19 @@ func Plan(v View) []Operation {
 		p.foreign[name] = d.Foreign
 	}
 	for i := range v.Folders {
-		p.folders = append(p.folders, compare(&v.Folders[i]))
+		p.folders = append(p.folders, compare(&v.Folders[i], v.Policy))
 	}
 	if p.places(); p.replaced() {
 		return []Operation{Hold{Messages: p.misplaced, Of: v.Rows, Here: true}}
 	}
 	for _, d := range p.folders {
 		p.backAgain(d)
+		p.lapsed(d)
 		p.renumbered(d)
 	}
 	p.moved()
 	for _, d := range p.folders {
+		p.excluded(d)
 		p.delivered(d)
 		p.adopted(d)
 	}
@@ -119,14 +120,53 @@ func (p *planner) backAgain(d *difference) {
 	}
 }
 
+// lapsed makes messages new again that were left out and are not now.
+func (p *planner) lapsed(d *difference) {
+	for _, row := range d.lapsed {
+		p.note(Unskip{row.Key})
+	}
+}
+
+// excluded settles what is new in a folder that is left out. What was moved there has kept its row by now.
+func (p *planner) excluded(d *difference) {
+	if d.view.Skip == "" {
+		return
+	}
+	for _, m := range d.fresh {
+		p.note(Skip{ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}, m, d.view.Skip})
+	}
+	d.fresh = nil
+}
+
+// leftOut divides off the rows of messages that a rule left out. They are matched with nothing: what such a message
+// becomes elsewhere, the rules of that folder say.
+func leftOut(rows []ledger.Message) (skipped, others []ledger.Message) {
+	for _, row := range rows {
+		if row.Fate == ledger.Skipped {
+			skipped = append(skipped, row)
+		} else {
+			others = append(others, row)
+		}
+	}
+	return skipped, others
+}
+
 // renumbered matches rows after a change of the source's UIDVALIDITY. What matches nothing has left.
 func (p *planner) renumbered(d *difference) {
+	var anew []ledger.Message // for which the rules decide again
+	d.stale = slices.DeleteFunc(d.stale, func(row ledger.Message) bool {
+		is := lapsed(row, d.view.Skip, p.view.Policy)
+		if is {
+			anew = append(anew, row)
+		}
+		return is
+	})
 	d.stale = p.identify(d, d.stale, func(row ledger.Message, m SourceMessage) {
 		to := ledger.Key{FolderID: row.FolderID, UIDValidity: d.view.UIDValidity, UID: m.UID}
 		p.note(Rename{row.Key, to, row.Place.Folder})
 		p.renamedFlags(d, row, to, m)
 	})
-	d.lost = append(d.lost, d.stale...)
+	d.lost = slices.Concat(d.lost, d.stale, anew)
 }
 
 // identify pairs rows with the fresh messages of a folder by what proves most, and returns the rows left over.
@@ -160,7 +200,11 @@ func (p *planner) moved() {
 		for _, row := range d.lost {
 			views[row.Key] = d.view
 		}
-		left = append(left, d.lost...)
+		skipped, others := leftOut(d.lost)
+		for _, row := range skipped {
+			p.departing = append(p.departing, departure{d.view, row, false})
+		}
+		left = append(left, others...)
 	}
 	for _, d := range p.folders {
 		if len(left) == 0 {
@@ -323,12 +367,11 @@ func (p *planner) flags(d *difference) {
 
 // copies is what remains: new messages.
 func (p *planner) copies(d *difference) {
-	limit := p.view.Policy.MaxMessageOctets
 	var wanted []SourceMessage
 	for _, m := range d.fresh {
-		if limit > 0 && m.Size > limit {
+		if reason := p.view.Policy.skipReason("", m.Size); reason != "" {
 			key := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
-			p.note(Skip{key, m, skipReason(m.Size, limit)})
+			p.note(Skip{key, m, reason})
 			continue
 		}
 		wanted = append(wanted, m)
@@ -336,8 +379,4 @@ func (p *planner) copies(d *difference) {
 	if len(wanted) > 0 {
 		p.appends = append(p.appends, Append{d.view.Folder.ID, wanted})
 	}
-}
-
-func skipReason(size, limit int64) string {
-	return fmt.Sprintf("larger than the domain's limit: %d of %d octets", size, limit)
 }

@@ -273,6 +273,8 @@ func (d *describer) one(o Operation) {
 		d.adopt(o)
 	case Skip:
 		d.say("skip %s: %s", d.key(o.Key), o.Reason)
+	case Unskip:
+		d.keyRun(o.Key, "take back the skip of "+d.names[o.Key.FolderID]+" %s")
 	case Rename:
 		kept := ""
 		if o.PlaceFolder != "" {

@@ -47,6 +47,12 @@ func (b *builder) policy(w *words) error {
 	case w.take("the deletions at the source are confirmed"):
 		b.view.Policy.MassDeletion = true
 		return nil
+	case w.take("the folder"):
+		b.folder(w.next()).Skip = reasonLeftOut
+		if !w.take("is left out") {
+			return errWords
+		}
+		return nil
 	case w.take("no message above"):
 		n, err := w.number()
 		b.view.Policy.MaxMessageOctets = int64(n)
@@ -197,12 +203,16 @@ func (b *builder) letter(w *words) (l written, err error) {
 	return l, err
 }
 
+const reasonLeftOut = "excluded by the domain"
+
 // fates are what may be said about a row, beside where its message is.
 var fates = []struct {
 	words string
 	apply func(*ledger.Message)
 }{
 	{"parked", func(m *ledger.Message) { m.Stage, m.Fate, m.Appended = ledger.Parked, ledger.Copied, true }},
+	{"skipped with its folder", func(m *ledger.Message) { m.Fate, m.Reason = ledger.Skipped, reasonLeftOut }},
+	{"skipped as too large", func(m *ledger.Message) { m.Fate, m.Reason = ledger.Skipped, "larger than the limit" }},
 	{"skipped", func(m *ledger.Message) { m.Fate = ledger.Skipped }},
 	{"refused", func(m *ledger.Message) { m.Fate = ledger.Refused }},
 	{"delivered", func(m *ledger.Message) { m.Fate = ledger.Delivered }},

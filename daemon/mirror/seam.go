@@ -13,6 +13,7 @@ import (
 // sourceConn is what a pass needs of a connection to the source. One goroutine at a time.
 type sourceConn interface {
 	Folders(ctx context.Context) ([]wire.Folder, error)
+	Sizes(ctx context.Context, raws []string) (map[string]int64, error)
 	Examine(ctx context.Context, raw string) (wire.Selected, error)
 	List(ctx context.Context, r wire.UIDRange, fn func(wire.Entry) error) error
 	Newest(ctx context.Context, n uint32, fn func(wire.Entry) error) error

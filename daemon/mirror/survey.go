@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -65,50 +64,6 @@ func (r *round) learnHere(folders []wire.Folder) {
 	}
 }
 
-// mapFolders gives every source folder its row and its place here.
-func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error {
-	known, err := r.Ledger.Folders(ctx, r.Account.ID)
-	if err != nil {
-		return err
-	}
-	names := Names{Source: there, Destination: here, Namespace: r.pairs[0].destination.Namespace(), Kept: map[string]string{}}
-	rows := map[string]*ledger.Folder{}
-	for i, f := range known {
-		names.Kept[f.SourceName] = f.DestinationName
-		rows[f.SourceName] = &known[i]
-		r.folders[f.ID] = &known[i]
-	}
-	mapped := MapFolders(names)
-	var added []*ledger.Folder
-	for _, f := range sorted(there) {
-		if rows[f.Raw] == nil && f.Selectable {
-			added = append(added, &ledger.Folder{SourceName: f.Raw, DestinationName: mapped[f.Raw]})
-		}
-	}
-	if len(added) > 0 {
-		err := r.record(ctx, "folders", func(tx *ledger.Tx) error {
-			for _, f := range added {
-				if err := tx.SaveFolder(f); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, f := range added {
-		r.folders[f.ID] = f
-	}
-	for id, f := range r.folders {
-		if line, listed := r.listing[f.SourceName]; listed {
-			r.names[id] = strings.Join(line.Name, "/")
-		}
-	}
-	return nil
-}
-
 // choose picks the folders in which something may have changed on either side since their marks.
 func (r *round) choose() error {
 	for _, id := range slices.Sorted(keysOf(r.folders)) {
@@ -157,7 +112,7 @@ func keysOf[V any](m map[int64]V) func(yield func(int64) bool) {
 // unchangedThere: without modseqs nobody can tell whether flags changed, except in an empty folder.
 func (r *round) unchangedThere(f *ledger.Folder, s wire.Status) bool {
 	m := f.Source
-	return f.Problem == "" && r.Now().Sub(f.ComparedAt) < r.CompareEvery &&
+	return f.Problem == "" && !r.ruledAnew(f) && r.Now().Sub(f.ComparedAt) < r.CompareEvery &&
 		s.HasUIDValidity && s.HasUIDNext && s.HasMessages && m.UIDValidity == s.UIDValidity && m.UIDNext == s.UIDNext &&
 		m.Messages == s.Messages && m.ModSeq == s.HighestModSeq && (s.HasHighestModSeq || s.Messages == 0)
 }
@@ -206,7 +161,7 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 	if r.hasProblem(f.ID) {
 		return nil, nil
 	}
-	view = &FolderView{Folder: *f}
+	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip}
 	if view.Rows, err = r.Ledger.Messages(ctx, f.ID); err != nil {
 		return nil, err
 	}

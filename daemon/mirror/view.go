@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"fmt"
 	"slices"
 
 	"mailstork/daemon/ledger"
@@ -49,6 +50,7 @@ type FolderView struct {
 	UIDs        []uint32        // of all messages, ascending; empty for a folder that left the source
 	Messages    []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
 	Rows        []ledger.Message
+	Skip        string // why nothing new of it is copied; empty: it is
 }
 
 // DestinationView is one destination folder.
@@ -89,6 +91,7 @@ type difference struct {
 	fresh   []SourceMessage  // in the listing, without a row
 	lost    []ledger.Message // rows whose message has left the listing
 	stale   []ledger.Message // rows under another UIDVALIDITY
+	lapsed  []ledger.Message // rows of messages that were left out and would not be now, or for another reason
 	back    []ledger.Message // rows of messages that had left the listing and are in it again
 	changed []flagChange
 }
@@ -99,7 +102,7 @@ type flagChange struct {
 }
 
 // compare finds the difference. Both sides are ascending, so one walk is enough.
-func compare(f *FolderView) *difference {
+func compare(f *FolderView, policy Policy) *difference {
 	d := &difference{view: f}
 	if !f.Listed {
 		return d
@@ -125,6 +128,10 @@ func compare(f *FolderView) *difference {
 				continue // copied again, as if it had no row
 			}
 		}
+		if _, read := find(f.Messages, row.UID); read && lapsed(row, f.Skip, policy) {
+			d.lapsed = append(d.lapsed, row)
+			continue
+		}
 		alive = append(alive, row.UID)
 		for len(messages) > 0 && messages[0].UID < row.UID {
 			messages = messages[1:]
@@ -139,6 +146,19 @@ func compare(f *FolderView) *difference {
 		}
 	}
 	return d
+}
+
+// lapsed tells whether a message was left out for a reason that does not hold any more.
+func lapsed(row ledger.Message, skip string, policy Policy) bool {
+	return row.Fate == ledger.Skipped && row.Stage == ledger.Confirmed && row.Reason != policy.skipReason(skip, row.Size)
+}
+
+// skipReason says why a message is not copied; empty when it is.
+func (p Policy) skipReason(skip string, size int64) string {
+	if skip == "" && p.MaxMessageOctets > 0 && size > p.MaxMessageOctets {
+		return fmt.Sprintf("larger than the limit: %d of %d octets", size, p.MaxMessageOctets)
+	}
+	return skip
 }
 
 // expungedByUs tells whether the mirror itself removed its copy, following the source. When the source has the

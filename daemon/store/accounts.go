@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -118,6 +119,15 @@ func (s *Store) SetSourceUser(ctx context.Context, tx *sql.Tx, accountID int64, 
 	return mustChange(tx.ExecContext(ctx, `UPDATE account SET source_user = $1 WHERE account_id = $2`, user, accountID))
 }
 
+// SetAccountRules stores the rules that an account has of its own.
+func (s *Store) SetAccountRules(ctx context.Context, address account.Address, rules account.Rules) error {
+	text, err := json.Marshal(rules)
+	if err != nil {
+		return fmt.Errorf("changing account %s: %w", address, err)
+	}
+	return s.changeAccount(ctx, address, `UPDATE account SET rules_json = $2 WHERE address = $1`, string(text))
+}
+
 // SavePass notes a complete pass that began at the given time by the present clock; foundNew tells whether the source
 // had a message that was not seen before.
 func (s *Store) SavePass(ctx context.Context, tx *sql.Tx, accountID int64, began time.Time, foundNew bool) error {
@@ -160,8 +170,12 @@ func (s *Store) changeAccount(ctx context.Context, address account.Address, stat
 func scanAccount(r row) (account.Account, error) {
 	var a account.Account
 	var switched, nextPass, lastPass, lastNew, created int64
+	var rules string
 	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.SourceUser, &a.PasswordHash,
-		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created)
+		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules)
+	if err == nil {
+		err = json.Unmarshal([]byte(rules), &a.Rules)
+	}
 	a.SwitchedAt, a.NextPassAt = fromMilliseconds(switched), fromMilliseconds(nextPass)
 	a.LastPassAt, a.LastNewAt = fromMilliseconds(lastPass), fromMilliseconds(lastNew)
 	a.CreatedAt = fromMilliseconds(created)

@@ -18,6 +18,10 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
 	}
+	rules, err := json.Marshal(d.Rules)
+	if err != nil {
+		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
+	}
 	d.State, d.CreatedAt = account.Open, s.now().UTC()
 	err = s.Write(ctx, func(tx *sql.Tx) error {
 		var exists int
@@ -28,12 +32,27 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 			return errors.New("it exists already")
 		}
 		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, string(source), d.Accounts,
-			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), milliseconds(d.CreatedAt)).Scan(&d.ID)
+			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), milliseconds(d.CreatedAt)).Scan(&d.ID)
 	})
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
 	}
 	return d, nil
+}
+
+// SetDomainOptions stores what an admin may change of a domain: accounts, MX hosts, outgoing addresses and rules.
+func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
+	rules, err := json.Marshal(d.Rules)
+	if err != nil {
+		return fmt.Errorf("changing domain %s: %w", d.Name, err)
+	}
+	err = s.Write(ctx, func(tx *sql.Tx) error {
+		return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), d.ID))
+	})
+	if err != nil {
+		return fmt.Errorf("changing domain %s: %w", d.Name, err)
+	}
+	return nil
 }
 
 // Domain returns one domain by its canonical name, or ErrNotFound.
@@ -109,14 +128,17 @@ type row interface{ Scan(...any) error }
 
 func scanDomain(r row) (account.Domain, error) {
 	var d account.Domain
-	var source, hosts, outgoing string
+	var source, hosts, outgoing, rules string
 	var created, closed int64
-	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &created, &closed)
+	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &created, &closed)
 	if err != nil {
 		return d, err
 	}
 	if err := json.Unmarshal([]byte(source), &d.Source); err != nil {
 		return d, fmt.Errorf("reading source of domain %s: %w", d.Name, err)
+	}
+	if err := json.Unmarshal([]byte(rules), &d.Rules); err != nil {
+		return d, fmt.Errorf("reading rules of domain %s: %w", d.Name, err)
 	}
 	d.MXHosts = strings.Fields(hosts)
 	for _, text := range strings.Fields(outgoing) {

@@ -4,11 +4,14 @@ const (
 	selectDomainCount = `SELECT count(*) FROM domain WHERE name = $1`
 
 	insertDomain = `
-INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, created_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING domain_id`
+INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, created_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING domain_id`
 
 	selectDomains = `
-SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, created_at_ms, closed_at_ms FROM domain`
+SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, created_at_ms, closed_at_ms FROM domain`
+
+	updateDomainOptions = `
+UPDATE domain SET accounts_policy = $1, mx_hosts = $2, outgoing = $3, rules_json = $4 WHERE domain_id = $5`
 
 	updateDomainState = `
 UPDATE domain SET state = $1, cutover_json = $2, closed_at_ms = $3 WHERE domain_id = $4 AND state = $5`
@@ -19,7 +22,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
 
 	selectAccounts = `
 SELECT account_id, domain.name, address, account.state, paused, stuck, hint, source_user, password_hash, switched_at_ms,
-       next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms
+       next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`

@@ -33,6 +33,7 @@ type Operator struct {
 	Findings []control.Finding
 	DNS      json.RawMessage
 	Reports  map[string]control.Report
+	Maps     map[account.Address]control.FolderMap
 	// Imported are the rows that reached Import, dry runs excluded.
 	Imported []control.ImportRow
 	// Failure, when set, is the answer to everything.
@@ -57,8 +58,10 @@ func New() *Operator {
 			},
 		}, {
 			Name: "example.net", State: account.Open, Policy: account.AccountsAny,
-			Source:    account.Source{Host: "mail.example.net", Port: 143, TLS: account.TLSStartTLS},
-			MXHosts:   []string{"mx.new.example"},
+			Source:  account.Source{Host: "mail.example.net", Port: 143, TLS: account.TLSStartTLS},
+			MXHosts: []string{"mx.new.example"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.26")},
+			Rules: account.Rules{ExcludeRoles: []account.Role{account.RoleJunk}, ExcludeFolders: []string{"Backup 2009"}, MaxMessageOctets: 50 << 20,
+				Map: map[string]string{"Old clients": "Archive/Clients"}},
 			CreatedAt: Now.Add(-20 * time.Minute),
 			Cutover: control.Cutover{
 				Waiting: "the MX to name this server", CheckedAt: Now.Add(-90 * time.Second),
@@ -66,6 +69,7 @@ func New() *Operator {
 			},
 		}},
 		List: accounts(),
+		Maps: folderMaps(),
 		Running: []control.Pass{{
 			Account: "bob@example.org", Phase: "copying", Since: Now.Add(-61 * time.Second), Folder: "Projects/2024",
 			Folders: 3, FoldersTotal: 12, Messages: 4_120, MessagesTotal: 9_800, Octets: 310 << 20, OctetsTotal: 800 << 20,
@@ -84,6 +88,16 @@ func New() *Operator {
 			JSON: json.RawMessage(`{"domain":"example.org","source":28940,"accounted":23260}`),
 		}},
 	}
+}
+
+func folderMaps() map[account.Address]control.FolderMap {
+	return map[account.Address]control.FolderMap{"bob@example.org": {Live: true, MaxMessageOctets: 50 << 20, Folders: []control.MappedFolder{
+		{Source: "INBOX", Destination: "INBOX", Messages: 9_800, Octets: 800 << 20},
+		{Source: "Posta inviata", Destination: "Sent", Role: account.RoleSent, Messages: 2_310, Octets: 190 << 20},
+		{Source: "Posta indesiderata", Role: account.RoleJunk, Messages: 411, Rule: "excluded by the domain: role junk", Excluded: true},
+		{Source: "Calendario", Messages: 120, Octets: 600 << 10, Rule: "not mail: calendar", Excluded: true},
+		{Source: "Old clients/Acme", Destination: "Archive/Clients/Acme", Messages: 77, Octets: 9 << 20, Rule: "mapped by the domain: \"Old clients\""},
+	}}}
 }
 
 func accounts() []control.AccountDetail {

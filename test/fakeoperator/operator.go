@@ -80,12 +80,67 @@ func (o *Operator) AddDomain(_ context.Context, d account.Domain, dryRun bool) (
 	}
 	added := control.Domain{
 		Name: d.Name, State: account.Open, Source: d.Source, Policy: d.Accounts, MXHosts: d.MXHosts,
-		OutgoingAddresses: d.OutgoingAddresses, CreatedAt: Now,
+		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, CreatedAt: Now,
 	}
 	if !dryRun && o.Failure == nil {
 		o.Known = append(o.Known, added)
 	}
 	return added, o.Failure
+}
+
+// SetDomain implements control.DomainOperator.
+func (o *Operator) SetDomain(_ context.Context, name string, options control.DomainOptions, dryRun bool) (control.DomainChanged, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.IndexFunc(o.Known, func(d control.Domain) bool { return d.Name == name })
+	if i < 0 {
+		return control.DomainChanged{}, control.NotFound("domain "+name+" is not known here", "mailstork domain list")
+	}
+	known := &o.Known[i]
+	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules}
+	after, err := options.Apply(before, "mailstork domain set --help")
+	if err != nil {
+		return control.DomainChanged{}, err
+	}
+	changed := control.DomainChanged{Domain: *known, Changes: control.ChangesOf(before, after)}
+	if !dryRun && o.Failure == nil {
+		known.Policy, known.MXHosts, known.OutgoingAddresses, known.Rules = after.Accounts, after.MXHosts, after.OutgoingAddresses, after.Rules
+	}
+	return changed, o.Failure
+}
+
+// SetAccount implements control.AccountOperator.
+func (o *Operator) SetAccount(_ context.Context, address account.Address, rules control.RuleOptions, dryRun bool) (control.AccountChanged, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := o.find(address)
+	if i < 0 {
+		return control.AccountChanged{}, unknownAccount(address)
+	}
+	known := &o.List[i].Account
+	after, err := rules.Apply(known.Rules, "mailstork account set --help")
+	if err != nil {
+		return control.AccountChanged{}, err
+	}
+	changed := control.AccountChanged{Account: *known, Changes: control.RuleChanges(known.Rules, after)}
+	if !dryRun && o.Failure == nil {
+		known.Rules = after
+	}
+	return changed, o.Failure
+}
+
+// FolderMap implements control.AccountOperator.
+func (o *Operator) FolderMap(_ context.Context, address account.Address) (control.FolderMap, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.find(address) < 0 {
+		return control.FolderMap{}, unknownAccount(address)
+	}
+	m, known := o.Maps[address]
+	if !known {
+		return m, control.Refused("nobody has logged in as "+string(address)+" yet and no password was imported, so its folders are not known", "mailstork account import --help")
+	}
+	return m, o.Failure
 }
 
 // Report implements control.DomainOperator.

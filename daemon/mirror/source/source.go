@@ -125,6 +125,11 @@ func (c *Conn) Folders(ctx context.Context) ([]Folder, error) {
 	return c.w.Folders(ctx)
 }
 
+// Sizes returns the octets of folders, as far as the server tells them.
+func (c *Conn) Sizes(ctx context.Context, raws []string) (map[string]int64, error) {
+	return c.w.Sizes(ctx, raws)
+}
+
 // Examine opens a folder read-only (L5). List, UIDs, Changes, Headers and Fetch
 // work on the folder examined last.
 func (c *Conn) Examine(ctx context.Context, raw string) (Selected, error) {

@@ -10,6 +10,7 @@ CREATE TABLE domain (
     accounts_policy TEXT    NOT NULL CHECK (accounts_policy IN ('listed', 'any')),
     mx_hosts        TEXT    NOT NULL,               -- separated by one space
     outgoing        TEXT    NOT NULL,               -- IP addresses, separated by one space
+    rules_json      TEXT    NOT NULL DEFAULT '{}',  -- account.Rules
     cutover_json    TEXT    NOT NULL DEFAULT '{}',  -- cutover.Memory
     report_json     TEXT    NOT NULL DEFAULT '',    -- finalize.Report, once the domain is closed
     created_at_ms   BIGINT  NOT NULL,
@@ -26,6 +27,7 @@ CREATE TABLE account (
     stuck          TEXT    NOT NULL DEFAULT '',
     hint           TEXT    NOT NULL DEFAULT '',
     source_user    TEXT    NOT NULL,
+    rules_json     TEXT    NOT NULL DEFAULT '{}',   -- account.Rules of its own
     password_hash  TEXT    NOT NULL DEFAULT '',
     switched_at_ms BIGINT  NOT NULL DEFAULT 0,
     last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass began
@@ -85,6 +87,12 @@ CREATE TABLE folder (
     destination_messages    BIGINT NOT NULL DEFAULT 0,
     compared_at_ms          BIGINT NOT NULL DEFAULT 0,  -- last full comparison of both sides
     problem                 TEXT   NOT NULL DEFAULT '', -- why the last pass could not do this folder
+    name                    TEXT   NOT NULL DEFAULT '', -- as its owner calls it
+    role                    TEXT   NOT NULL DEFAULT '', -- account.Role
+    mapped                  BIGINT NOT NULL DEFAULT 0 CHECK (mapped IN (0, 1)), -- an admin chose destination_name
+    skip_rule               TEXT   NOT NULL DEFAULT '', -- why its messages were left out when it was last finished
+    limit_octets            BIGINT NOT NULL DEFAULT 0,  -- the largest message that was copied then
+    limits                  TEXT   NOT NULL DEFAULT '', -- what of it can't be kept here for good (L6)
     UNIQUE (account_id, source_name)
 );
 

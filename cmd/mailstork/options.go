@@ -1,0 +1,249 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+)
+
+// domainFlags are the options of a domain: domain add and domain set have the same ones. What is not given is not said.
+type domainFlags struct {
+	set          *pflag.FlagSet
+	accounts     string
+	mx, outgoing []string
+	rules        ruleFlags
+}
+
+// ruleFlags are the options about messages and folders; an account has them, too.
+type ruleFlags struct {
+	set            *pflag.FlagSet
+	excludeRoles   []string
+	excludeFolders []string
+	maxMessageSize string
+	folderMap      []string
+}
+
+func (f *domainFlags) register(c *cobra.Command) {
+	f.set = c.Flags()
+	f.set.StringSliceVar(&f.mx, "mx", nil, "`HOST` that the MX will name; may be repeated")
+	f.set.StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
+	f.set.StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
+	f.rules.register(c)
+}
+
+func (f *ruleFlags) register(c *cobra.Command) {
+	f.set = c.Flags()
+	f.set.StringSliceVar(&f.excludeRoles, "exclude-role", nil, "leave out folders with this `ROLE`: trash, junk, sent, drafts, archive, all, flagged; may be repeated")
+	f.set.StringArrayVar(&f.excludeFolders, "exclude-folder", nil, "leave out this `FOLDER` of the source and all below it; may be repeated")
+	f.set.StringVar(&f.maxMessageSize, "max-message-size", "", "leave out larger messages; a `SIZE` as 50MiB, 0 for no limit")
+	f.set.StringArrayVar(&f.folderMap, "map", nil, "keep a folder of the source, and all below it, in another folder here, as 'Old=New'; two may share one; may be repeated (`OLD=NEW`)")
+}
+
+// options are what the command line says.
+func (f *domainFlags) options() (o control.DomainOptions, err error) {
+	if f.set.Changed("accounts") {
+		policy := account.AccountsPolicy(f.accounts)
+		o.Policy = &policy
+	}
+	if f.set.Changed("mx") {
+		o.MXHosts = &f.mx
+	}
+	if f.set.Changed("outgoing") {
+		for _, text := range f.outgoing {
+			if _, err := netip.ParseAddr(text); err != nil {
+				return o, fmt.Errorf("--outgoing %q is not an IP address", text)
+			}
+		}
+		o.Outgoing = &f.outgoing
+	}
+	o.RuleOptions, err = f.rules.options()
+	return o, err
+}
+
+func (f *ruleFlags) options() (o control.RuleOptions, err error) {
+	if f.set.Changed("exclude-role") {
+		roles := []account.Role{}
+		for _, text := range withoutEmpty(f.excludeRoles) {
+			roles = append(roles, account.Role(strings.ToLower(text)))
+		}
+		o.ExcludeRoles = &roles
+	}
+	if f.set.Changed("exclude-folder") {
+		folders := withoutEmpty(f.excludeFolders)
+		o.ExcludeFolders = &folders
+	}
+	if f.set.Changed("max-message-size") {
+		size, err := parseOctets(f.maxMessageSize)
+		if err != nil {
+			return o, fmt.Errorf("--max-message-size %w", err)
+		}
+		o.MaxMessageOctets = &size
+	}
+	if f.set.Changed("map") {
+		folders := map[string]string{}
+		for _, entry := range withoutEmpty(f.folderMap) {
+			from, to, found := strings.Cut(entry, "=")
+			if !found {
+				return o, fmt.Errorf("--map %q is not OLD=NEW", entry)
+			}
+			if _, twice := folders[from]; twice {
+				return o, fmt.Errorf("--map names %q twice", from)
+			}
+			folders[from] = to
+		}
+		o.Map = &folders
+	}
+	return o, o.Over(account.Rules{}).Check()
+}
+
+// withoutEmpty lets an empty value take everything back.
+func withoutEmpty(texts []string) []string {
+	return slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" })
+}
+
+// parseOctets reads a size as people write it; units are powers of 1024, or of 1000 without the i.
+func parseOctets(text string) (int64, error) {
+	units := map[string]float64{"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "kb": 1e3, "mb": 1e6, "gb": 1e9}
+	number := strings.TrimRight(text, "bBkKmMgGiI")
+	unit, known := units[strings.ToLower(text[len(number):])]
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || !known || math.IsNaN(n) || n < 0 || n*unit > math.MaxInt64/2 {
+		return 0, fmt.Errorf("%q is no size, such as 50MiB", text)
+	}
+	return int64(n * unit), nil
+}
+
+const replacesHelp = `Each option replaces what it said before; an empty one, as --map '', takes it back. What is not given stays.`
+
+func (a app) domainSet() *cobra.Command {
+	var f domainFlags
+	c := &cobra.Command{
+		Use: "set NAME", Short: "change options of a domain", Args: cobra.ExactArgs(1),
+		Long: `Change options of a domain, also while its mail is being copied. What has changed is shown as old → new.
+
+` + replacesHelp + `
+
+The next passes follow the new rules. Nothing that is here is moved or removed by them: a folder that is excluded now keeps
+what was copied; one that is no longer excluded is copied; under a new map only new messages go to the new place.`,
+		Example: "  mailstork domain set example.org --exclude-role trash,junk --max-message-size 50MiB\n" +
+			"  mailstork domain set example.org --map 'Old clients=Archive/Clients' --exclude-folder 'Backup 2009' --dry-run",
+	}
+	f.register(c)
+	dryRun, asJSON := addDryRun(c), addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		options, err := f.options()
+		if err == nil && options == (control.DomainOptions{}) {
+			err = errors.New("nothing to set was given")
+		}
+		if err != nil {
+			return usage(err, "mailstork domain set --help")
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		changed, err := client.SetDomain(c.Context(), args[0], options, *dryRun)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), changed)
+		}
+		return tellChanges(c.OutOrStdout(), "domain "+changed.Domain.Name, changed.Changes, *dryRun, "mailstork account show ADDRESS --folders   # what a pass will do")
+	}
+	return c
+}
+
+func (a app) accountSet() *cobra.Command {
+	var f ruleFlags
+	c := &cobra.Command{
+		Use: "set ACCOUNT", Short: "change the rules that one account has of its own", Args: cobra.ExactArgs(1),
+		Long: `Change the rules that one account has of its own. They go before those of its domain: what the account maps is copied
+though the domain excludes it.
+
+` + replacesHelp,
+		Example: "  mailstork account set anna@example.org --map 'Trash=Kept from the trash'",
+	}
+	f.register(c)
+	dryRun, asJSON := addDryRun(c), addJSON(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		address, err := parseAddress(args[0])
+		if err != nil {
+			return err
+		}
+		rules, err := f.options()
+		if err == nil && rules == (control.RuleOptions{}) {
+			err = errors.New("nothing to set was given")
+		}
+		if err != nil {
+			return usage(err, "mailstork account set --help")
+		}
+		client, err := connect(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		changed, err := client.SetAccount(c.Context(), address, rules, *dryRun)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(c.OutOrStdout(), changed)
+		}
+		return tellChanges(c.OutOrStdout(), string(changed.Account.Address), changed.Changes, *dryRun, "mailstork account show "+string(changed.Account.Address)+" --folders")
+	}
+	return c
+}
+
+func tellChanges(out io.Writer, of string, changes []control.Change, dryRun bool, next string) error {
+	if len(changes) == 0 {
+		_, err := fmt.Fprintf(out, "%s: nothing changes, it is so already\n", of)
+		return err
+	}
+	verb := "changed "
+	if dryRun {
+		verb = "would change "
+	}
+	fmt.Fprintln(out, verb+of+":")
+	var f facts
+	for _, c := range changes {
+		f.add("  "+c.Option, cmp.Or(c.Old, "none")+" → "+cmp.Or(c.New, "none"))
+	}
+	f.write(out)
+	_, err := fmt.Fprintf(out, "  next: %s\n", next)
+	return err
+}
+
+// addRules shows rules among the facts of a domain or an account.
+func addRules(f *facts, r account.Rules) {
+	leaves := make([]string, 0, len(r.ExcludeRoles)+len(r.ExcludeFolders))
+	for _, role := range r.ExcludeRoles {
+		leaves = append(leaves, "folders with the role "+string(role))
+	}
+	for _, folder := range r.ExcludeFolders {
+		leaves = append(leaves, fmt.Sprintf("folder %q", folder))
+	}
+	if r.MaxMessageOctets > 0 {
+		leaves = append(leaves, "messages over "+octets(r.MaxMessageOctets))
+	}
+	for i, what := range leaves {
+		f.add([]string{"leaves out", ""}[min(i, 1)], what)
+	}
+	for i, from := range slices.Sorted(maps.Keys(r.Map)) {
+		f.add([]string{"keeps", ""}[min(i, 1)], fmt.Sprintf("%q in %q", from, r.Map[from]))
+	}
+}

@@ -1,0 +1,107 @@
+package mirror
+
+import (
+	"context"
+	"strings"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
+)
+
+// placed is where the folders of a listing are kept here, and what the rules say about them, by raw name.
+type placed struct {
+	rules map[string]folderRule
+	names map[string]string // source raw → destination raw
+}
+
+// place decides where folders are kept. What the ledger has stays where it is, except what only an admin's map had put there.
+func (o Options) place(there, here []wire.Folder, namespace wire.Namespace, known []ledger.Folder) placed {
+	p := placed{rules: o.Rules.judge(there)}
+	in := Names{Source: there, Destination: here, Namespace: namespace, Kept: map[string]string{}, Wanted: map[string][]string{}}
+	for raw, rule := range p.rules {
+		if rule.place != nil {
+			in.Wanted[raw] = rule.place
+		}
+	}
+	for _, f := range known {
+		if !f.Mapped {
+			in.Kept[f.SourceName] = f.DestinationName
+		}
+	}
+	p.names = MapFolders(in)
+	return p
+}
+
+// mapFolders gives every source folder its row and its place here.
+func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error {
+	known, err := r.Ledger.Folders(ctx, r.Account.ID)
+	if err != nil {
+		return err
+	}
+	p := r.place(there, here, r.pairs[0].destination.Namespace(), known)
+	rows := map[string]*ledger.Folder{}
+	for i, f := range known {
+		rows[f.SourceName] = &known[i]
+		r.folders[f.ID] = &known[i]
+	}
+	var changed []*ledger.Folder
+	for _, f := range sorted(there) {
+		row := rows[f.Raw]
+		if row == nil && !f.Selectable {
+			continue
+		}
+		before := ledger.Folder{}
+		if row == nil {
+			row = &ledger.Folder{SourceName: f.Raw, DestinationName: p.names[f.Raw]}
+		} else {
+			before = *row
+		}
+		rule := p.rules[f.Raw]
+		row.Name, row.Role, row.Mapped = strings.Join(f.Name, "/"), string(rule.role), rule.place != nil
+		if *row != before || row.DestinationName != p.names[f.Raw] {
+			changed = append(changed, row)
+		}
+	}
+	if err := r.saveFolders(ctx, changed, p.names); err != nil {
+		return err
+	}
+	for _, f := range changed {
+		r.folders[f.ID] = f
+	}
+	for id, f := range r.folders {
+		r.rules[id] = p.rules[f.SourceName]
+		if line, listed := r.listing[f.SourceName]; listed {
+			r.names[id] = strings.Join(line.Name, "/")
+		} else {
+			r.rules[id] = folderRule{skip: f.SkipRule} // nothing new can come from it
+		}
+	}
+	return nil
+}
+
+func (r *round) saveFolders(ctx context.Context, changed []*ledger.Folder, places map[string]string) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	return r.record(ctx, "folders", func(tx *ledger.Tx) error {
+		for _, f := range changed {
+			save := tx.SaveFolder
+			if place := places[f.SourceName]; place != f.DestinationName {
+				save = func(f *ledger.Folder) error { return tx.MoveFolder(f, place) }
+			}
+			if err := save(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ruledAnew tells whether other rules hold for a folder than when it was last finished, so that every message of it
+// must be looked at again.
+func (r *round) ruledAnew(f *ledger.Folder) bool {
+	if _, listed := r.listing[f.SourceName]; !listed {
+		return false
+	}
+	return f.SkipRule != r.rules[f.ID].skip || f.LimitOctets != r.Policy.MaxMessageOctets
+}

@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mailstork/daemon/account"
+	"mailstork/daemon/control"
+	"mailstork/daemon/eventlog"
+)
+
+// SetDomain changes options of a domain.
+func (d *Daemon) SetDomain(ctx context.Context, name string, options control.DomainOptions, dryRun bool) (control.DomainChanged, error) {
+	before, err := d.domain(ctx, name)
+	if err != nil {
+		return control.DomainChanged{}, err
+	}
+	if before.State == account.Closed {
+		return control.DomainChanged{}, control.Refused("domain "+name+" is closed; nothing of it is copied any more", "mailstork domain report "+name)
+	}
+	after, err := options.Apply(before, "mailstork domain set --help")
+	if err != nil {
+		return control.DomainChanged{}, err
+	}
+	changed := control.DomainChanged{Changes: control.ChangesOf(before, after)}
+	if len(changed.Changes) > 0 && !dryRun {
+		if err := d.store.SetDomainOptions(ctx, after); err != nil {
+			return changed, d.changed(err)
+		}
+		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: name, State: string(after.State), Detail: changesInWords(changed.Changes)})
+		d.wakeCutover()
+	}
+	changed.Domain, err = d.showDomain(ctx, after)
+	return changed, err
+}
+
+// SetAccount changes the rules that an account has of its own.
+func (d *Daemon) SetAccount(ctx context.Context, address account.Address, rules control.RuleOptions, dryRun bool) (control.AccountChanged, error) {
+	a, err := d.account(ctx, address)
+	if err != nil {
+		return control.AccountChanged{}, err
+	}
+	if a.State == account.Done {
+		return control.AccountChanged{}, control.Refused(fmt.Sprintf("account %s is done; nothing of it is copied any more", address), "mailstork domain report "+a.Domain)
+	}
+	before := a.Rules
+	if a.Rules, err = rules.Apply(before, "mailstork account set --help"); err != nil {
+		return control.AccountChanged{}, err
+	}
+	changed := control.AccountChanged{Changes: control.RuleChanges(before, a.Rules)}
+	if len(changed.Changes) > 0 && !dryRun {
+		if err := d.store.SetAccountRules(ctx, address, a.Rules); err != nil {
+			return changed, d.changed(err)
+		}
+		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: a.Domain, Account: address, State: string(a.State), Detail: changesInWords(changed.Changes)})
+	}
+	counts, err := d.ledger.Count(ctx, a.ID)
+	changed.Account = d.showAccount(a, counts)
+	return changed, err
+}
+
+// changesInWords is for the log: "max-message-size: none → 50MiB".
+func changesInWords(changes []control.Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = c.String()
+	}
+	return strings.Join(parts, "; ")
+}
