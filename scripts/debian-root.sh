@@ -10,7 +10,10 @@ mkdir -p "$cache"
 exec 9>"$root.lock"
 flock 9 # somebody else may be making it
 if [ ! -d "$root" ]; then
-    mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | awk -v suite="$suite" '$2 == suite { print $1; exit }')
+    # A suite that apt doesn't use comes from where this machine's own comes from.
+    own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+        awk -v suite="$suite" -v own="$own" '$2 == suite { exact = exact ? exact : $1 } $2 == own { near = near ? near : $1 } END { print exact ? exact : near }')
     rm -rf "$root.new"
     echo "debian-root: making a $suite root in $root" >&2
     debootstrap --variant=minbase --include="$packages" "$suite" "$root.new" "$mirror" >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }

@@ -329,7 +329,7 @@ func TestFullAccountStopsCleanlyAndResumes(t *testing.T) {
 // quota limits the account here, and returns when Dovecot knows it.
 func (l *lab) quota(kilobytes string) {
 	l.t.Helper()
-	l.do(l.dest.AddAccount(owner, "new", "userdb_quota_rule=*:storage="+kilobytes+"k"))
+	l.do(l.dest.AddAccount(owner, "new", l.dest.QuotaField(kilobytes+"k")))
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		out, err := l.dest.Doveadm("-f", "tab", "quota", "get", "-u", owner)

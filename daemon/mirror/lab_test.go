@@ -93,7 +93,7 @@ func (l *lab) to(address string) destination.Options {
 }
 
 func (l *lab) fence(ctx context.Context) error {
-	return destination.Fence(ctx, destination.FenceOptions{User: owner, LocalAddress: ours, Command: []string{"doveadm", "-c", l.dest.ConfFile}, Timeout: 20 * time.Second})
+	return destination.Fence(ctx, destination.FenceOptions{User: owner, LocalAddress: ours, Command: l.dest.DoveadmCommand(), Timeout: 20 * time.Second})
 }
 
 func endpoint(t testing.TB, address string) account.Source {

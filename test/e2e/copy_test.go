@@ -44,7 +44,7 @@ func startPair(t *testing.T) *pair {
 	must(t, os.WriteFile(p.fromFile, []byte(oldPass+"\n"), 0o600), os.WriteFile(p.toFile, []byte(newPass+"\n"), 0o600))
 	p.from = "imaps://anna%40example.org@" + at(p.source)
 	p.to = "imap://anna%40example.org@localhost:" + port(p.dest.IMAPAddress)
-	p.doveadm = "doveadm,-c," + p.dest.ConfFile
+	p.doveadm = strings.Join(p.dest.DoveadmCommand(), ",")
 	return p
 }
 
@@ -194,7 +194,7 @@ func TestCopyTakesPasswordsFromTheEnvironmentAndLeaksThemNowhere(t *testing.T) {
 	must(t, corpus.Seed(p.source, anna, oldPass, corpus.Small()))
 	// A doveadm that writes down what it was given.
 	seen, spy := filepath.Join(filepath.Dir(p.state), "seen"), filepath.Join(filepath.Dir(p.state), "doveadm")
-	must(t, os.WriteFile(spy, fmt.Appendf(nil, "#!/bin/sh\n{ env; echo \"$@\"; } >> %s\nexec doveadm \"$@\"\n", seen), 0o755))
+	must(t, os.WriteFile(spy, fmt.Appendf(nil, "#!/bin/sh\n{ env; echo \"$@\"; } >> %s\nexec %s \"$@\"\n", seen, p.dest.BinDir+"/doveadm"), 0o755))
 	p.doveadm = spy + ",-c," + p.dest.ConfFile
 	cmd := p.command("--from-password-file", "", "--to-password-file", "", "--state", p.state)
 	cmd.Env = append(os.Environ(), "MAILSTORK_FROM_PASSWORD="+oldPass, "MAILSTORK_TO_PASSWORD="+newPass)

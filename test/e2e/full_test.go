@@ -32,7 +32,7 @@ func TestFullAccountGoesOnWhenItsQuotaIsRaised(t *testing.T) { // L1, L2
 	}
 	conf, err := os.ReadFile(s.Dest.ConfFile)
 	must(t, err)
-	must(t, os.WriteFile(s.Dest.ConfFile, []byte(strings.Replace(string(conf), "storage=10K", "storage=10M", 1)), 0o644), s.Dest.Restart())
+	must(t, os.WriteFile(s.Dest.ConfFile, []byte(strings.NewReplacer("storage=10K", "storage=10M", "quota_storage_size = 10K", "quota_storage_size = 10M").Replace(string(conf))), 0o644), s.Dest.Restart())
 	_, err = s.CLI("account", "sync", anna)
 	must(t, err)
 	waitState(t, s, anna, "following")

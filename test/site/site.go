@@ -121,7 +121,7 @@ func (s *Site) writeConfig(hook, milter string) error {
 	groups := map[string]map[string]any{
 		// Private sources ban nobody, and tests type wrong passwords on purpose.
 		"hook": {"listen": hook, "client_secret_file": secretFile, "failures_per_account": 50, "failures_per_source": 50},
-		"dovecot": {"imap_address": s.Dest.IMAPAddress, "base_dir": s.Dest.BaseDir,
+		"dovecot": {"imap_address": s.Dest.IMAPAddress, "base_dir": s.Dest.BaseDir, "doveadm_path": filepath.Join(s.Dest.BinDir, "doveadm"),
 			"passdb_file": filepath.Join(files, "passdb"), "userdb_file": filepath.Join(files, "userdb"),
 			"master_file": filepath.Join(files, "master"), "mail_uid": testbed.MailUID, "mail_gid": testbed.MailGID,
 			"home_template": s.Dest.HomeDir + "/{domain}/{local}"},
@@ -156,7 +156,8 @@ func (s *Site) StartDaemon() error {
 	defer log.Close()
 	cmd := exec.Command(s.Binary, "serve", "--config", s.ConfigFile)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), s.Env...)
+	// It asks the Dovecot that it finds for its version.
+	cmd.Env = append(os.Environ(), append([]string{"PATH=" + s.Dest.BinDir + ":" + os.Getenv("PATH")}, s.Env...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the daemon: %w", err)

@@ -9,6 +9,7 @@ import (
 // a missing one is created empty, because Dovecot fails every login without it.
 type DestinationOptions struct {
 	Name    string // folder in the lab; default "destination"
+	Version string // Dovecot23 or Dovecot24; default $DOVECOT_DESTINATION, or 2.3
 	HomeDir string // default in the lab
 
 	PassdbFile string // accounts that have logged in here; default in the lab
@@ -36,7 +37,11 @@ func (l *Lab) StartDestination(o DestinationOptions) (*Dovecot, error) {
 	if o.Name == "" {
 		o.Name = "destination"
 	}
-	c, err := l.newDovecot(o.Name, o.HomeDir, nil, false)
+	e, err := editionFor(o.Version, destinationVariable)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", o.Name, err)
+	}
+	c, err := l.newDovecot(e, o.Name, o.HomeDir, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +110,11 @@ func (c *dovecotConfig) useHook(o DestinationOptions) error {
 
 func writeDestination(c *dovecotConfig) error {
 	// The secret is for Dovecot's auth process alone.
-	if err := renderTo(c.HookFile, 0o640, dovecotGID(), "mailstork-oauth2.conf.ext", c); err != nil {
+	if err := renderTo(c.HookFile, 0o640, dovecotGID(), c.edition.config("mailstork-oauth2.conf.ext", "mailstork-oauth2-2.4.conf"), c); err != nil {
 		return err
 	}
-	if err := renderTo(c.DropInFile, 0o644, 0, "mailstork-dovecot-2.3.conf", c); err != nil {
+	if err := renderTo(c.DropInFile, 0o644, 0, c.edition.config("mailstork-dovecot-2.3.conf", "mailstork-dovecot-2.4.conf"), c); err != nil {
 		return err
 	}
-	return renderTo(c.ConfFile, 0o644, 0, "destination.conf", c)
+	return renderTo(c.ConfFile, 0o644, 0, c.edition.config("destination.conf", "destination-2.4.conf"), c)
 }

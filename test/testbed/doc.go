@@ -6,6 +6,8 @@
 //     kernel chose, so that several labs can run side by side.
 //   - A Lab ends what it started, by process id, and waits until it is gone.
 //     Servers also die with the program that started them.
+//   - Dovecot is the machine's own 2.3, or 2.4 out of a Debian 13 root that
+//     scripts/dovecot-2.4.sh makes: see Version in the options.
 //   - The configurations are the readable files in config/; the destination's
 //     drop-in is the one that an administrator would get.
 //   - Client is an IMAP client of its own: it shares no code with the mirror,

@@ -41,14 +41,19 @@ type Dovecot struct {
 	UserdbFile string
 	MasterFile string
 
-	mu   sync.Mutex
-	proc *process
+	// BinDir has dovecot and doveadm of the instance's version; see DoveadmCommand.
+	BinDir string
+
+	edition edition
+	mu      sync.Mutex
+	proc    *process
 }
 
 // dovecotConfig is what the files in config/ are filled with.
 type dovecotConfig struct {
 	*Dovecot
 	StateDir, CertFile, KeyFile   string
+	ConfigVersion                 string // the first setting of every configuration of 2.4
 	IMAPPort, IMAPSPort, LMTPPort int
 	MailUID                       int
 	Separator, Prefix, Quota      string
@@ -64,7 +69,11 @@ var defaultSpecialUse = map[string]string{
 }
 
 // newDovecot fills in what source and destination have in common.
-func (l *Lab) newDovecot(name, homeDir string, certHosts []string, expired bool) (*dovecotConfig, error) {
+func (l *Lab) newDovecot(e edition, name, homeDir string, certHosts []string, expired bool) (*dovecotConfig, error) {
+	version, err := e.configVersion()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
 	dir, err := l.makeServerDir(name)
 	if err != nil {
 		return nil, err
@@ -79,12 +88,18 @@ func (l *Lab) newDovecot(name, homeDir string, certHosts []string, expired bool)
 		ConfFile:   filepath.Join(dir, "dovecot.conf"),
 		LogFile:    filepath.Join(dir, "log"),
 		LMTPSocket: filepath.Join(dir, "run", "lmtp"),
+
+		BinDir:  filepath.Join(dir, "bin"),
+		edition: e,
 	}
-	c := &dovecotConfig{Dovecot: d, StateDir: filepath.Join(dir, "state"), MailUID: MailUID}
-	for _, path := range []string{d.BaseDir, c.StateDir} {
+	c := &dovecotConfig{Dovecot: d, StateDir: filepath.Join(dir, "state"), MailUID: MailUID, ConfigVersion: version}
+	for _, path := range []string{d.BaseDir, d.BinDir, c.StateDir} {
 		if err := makeDir(path, 0o755, 0, 0); err != nil {
 			return nil, err
 		}
+	}
+	if err := e.scripts(d.BinDir); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	if err := makeDir(d.HomeDir, 0o750, MailUID, MailGID); err != nil {
 		return nil, err
@@ -150,7 +165,7 @@ func (d *Dovecot) Start() error {
 	if d.proc != nil && !d.proc.exited() {
 		return fmt.Errorf("starting %s: it is running", d.Name)
 	}
-	binary, err := findBinary("dovecot")
+	command, err := d.edition.command("dovecot", "-F", "-c", d.ConfFile)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", d.Name, err)
 	}
@@ -158,7 +173,7 @@ func (d *Dovecot) Start() error {
 	if err := removeContents(d.BaseDir); err != nil {
 		return fmt.Errorf("starting %s: %w", d.Name, err)
 	}
-	proc, err := startProcess(d.Name, d.LogFile, binary, "-F", "-c", d.ConfFile)
+	proc, err := startProcess(d.Name, d.LogFile, command...)
 	if err != nil {
 		return err
 	}
@@ -209,7 +224,8 @@ func (d *Dovecot) logFile() string { return d.LogFile }
 func (d *Dovecot) Doveadm(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "doveadm", append([]string{"-c", d.ConfFile}, args...)...)
+	command := append(d.DoveadmCommand(), args...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -221,7 +237,7 @@ func (d *Dovecot) Doveadm(args ...string) (string, error) {
 
 // AddAccount gives address a password and a home here, and returns when Dovecot
 // knows it (it looks at the file once a second). Extra userdb fields may follow,
-// as "userdb_quota_rule=*:storage=1M".
+// see QuotaField.
 func (d *Dovecot) AddAccount(address, password string, fields ...string) error {
 	if err := d.addToUserdb(address, fields...); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -62,6 +63,37 @@ func TestSourceServesItsOwnersInAllThreeModes(t *testing.T) {
 		if err := client.Close(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestALabRunsTheVersionThatItWasAskedFor(t *testing.T) {
+	Need(t, "dovecot 2.3", "dovecot 2.4")
+	lab := NewForTest(t)
+	for _, version := range []string{Dovecot23, Dovecot24} {
+		source, err := lab.StartSource(SourceOptions{Name: "source-" + version, Version: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		destination, err := lab.StartDestination(DestinationOptions{Name: "destination-" + version, Version: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []*Dovecot{source, destination} {
+			log, err := os.ReadFile(d.LogFile)
+			if err != nil || !strings.Contains(string(log), "Dovecot v"+version) {
+				t.Errorf("%s says %q, %v", d.Name, log, err)
+			}
+			out, err := exec.Command(filepath.Join(d.BinDir, "dovecot"), "--version").Output()
+			if err != nil || !strings.HasPrefix(string(out), version) {
+				t.Errorf("dovecot of %s is %q, %v", d.Name, out, err)
+			}
+			if out, err := d.Doveadm("who"); err != nil || !strings.HasPrefix(out, "username") {
+				t.Errorf("doveadm of %s said %q, %v", d.Name, out, err)
+			}
+		}
+	}
+	if _, err := lab.StartSource(SourceOptions{Name: "old", Version: "2.2"}); err == nil || !strings.Contains(err.Error(), "2.2") {
+		t.Errorf("an unknown version: %v", err)
 	}
 }
 
@@ -260,7 +292,7 @@ func TestAccountAddedWhileRunningIsKnownAtOnce(t *testing.T) {
 	if err := destination.Deliver("a@example.net", letter("early"), "listed@example.org"); err != nil {
 		t.Error(err)
 	}
-	if err := destination.AddAccount(anna, "first", "userdb_quota_rule=*:storage=1M"); err != nil {
+	if err := destination.AddAccount(anna, "first", destination.QuotaField("1M")); err != nil {
 		t.Fatal(err)
 	}
 	client := mustLogin(t, destination, anna, "first")

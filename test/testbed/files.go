@@ -17,7 +17,7 @@ var configFiles embed.FS
 // render fills config/<name> with data. A file may include another one as
 // {{template "other" .}}.
 func render(name string, data any) ([]byte, error) {
-	all, err := template.ParseFS(configFiles, "config/*")
+	all, err := template.New(name).Funcs(template.FuncMap{"quoted": quoted}).ParseFS(configFiles, "config/*")
 	if err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", name, err)
 	}
@@ -27,6 +27,9 @@ func render(name string, data any) ([]byte, error) {
 	}
 	return out.Bytes(), nil
 }
+
+// quoted is what stands between the quotes of a setting of Dovecot 2.4.
+func quoted(text string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) }
 
 // renderTo writes config/<name>, filled with data, to path.
 func renderTo(path string, mode fs.FileMode, gid int, name string, data any) error {

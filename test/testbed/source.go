@@ -1,10 +1,14 @@
 package testbed
 
-import "path/filepath"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // SourceOptions describe the old provider.
 type SourceOptions struct {
 	Name     string            // folder in the lab; default "source"
+	Version  string            // Dovecot23 or Dovecot24; default $DOVECOT_SOURCE, or 2.3
 	Accounts map[string]string // address → password
 
 	Separator  string            // default "."
@@ -25,7 +29,11 @@ func (l *Lab) StartSource(o SourceOptions) (*Dovecot, error) {
 	if o.Name == "" {
 		o.Name = "source"
 	}
-	c, err := l.newDovecot(o.Name, "", o.CertificateHosts, o.CertificateExpired)
+	e, err := editionFor(o.Version, sourceVariable)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", o.Name, err)
+	}
+	c, err := l.newDovecot(e, o.Name, "", o.CertificateHosts, o.CertificateExpired)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +56,7 @@ func (l *Lab) StartSource(o SourceOptions) (*Dovecot, error) {
 		return nil, err
 	}
 	return l.startFirst(c, func(c *dovecotConfig) error {
-		return renderTo(c.ConfFile, 0o644, 0, "source.conf", c)
+		return renderTo(c.ConfFile, 0o644, 0, c.edition.config("source.conf", "source-2.4.conf"), c)
 	})
 }
 

@@ -1,23 +1,46 @@
 package testbed
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
 // Need skips the test when a server binary is not installed. With REQUIRE=1 in
 // the environment a missing one is a failure, so that CI cannot pass by skipping.
+// "dovecot" is the version that the environment asks for, "dovecot 2.4" that one.
 func Need(t testing.TB, binaries ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "real servers need root")
 	}
 	for _, name := range binaries {
-		if _, err := findBinary(name); err != nil {
-			missing(t, "real server binary not installed: "+name)
+		if err := lookFor(name); err != nil {
+			missing(t, err.Error())
 		}
 	}
+}
+
+func lookFor(name string) error {
+	name, version, named := strings.Cut(name, " ")
+	if name != "dovecot" {
+		if _, err := findBinary(name); err != nil {
+			return fmt.Errorf("real server binary not installed: %s", name)
+		}
+		return nil
+	}
+	versions := wanted()
+	if named {
+		versions = []string{version}
+	}
+	for _, version := range versions {
+		if err := available(version); err != nil {
+			return fmt.Errorf("looking for Dovecot %s: %w", version, err)
+		}
+	}
+	return nil
 }
 
 func missing(t testing.TB, reason string) {

@@ -32,3 +32,18 @@ func TestNeedSkipsWithAReasonAndFailsWhenRequired(t *testing.T) {
 		t.Errorf("got %q", required.text)
 	}
 }
+
+func TestNeedNamesTheScriptThatMakesAnotherDovecot(t *testing.T) {
+	t.Setenv("MAILSTORK_CACHE", t.TempDir())
+	t.Setenv("REQUIRE", "1")
+	named := &verdict{TB: t}
+	Need(named, "dovecot 2.4")
+	t.Setenv(sourceVariable, Dovecot24)
+	asked := &verdict{TB: t}
+	Need(asked, "dovecot")
+	for _, v := range []*verdict{named, asked} {
+		if !strings.Contains(v.text, "fatal: ") || !strings.Contains(v.text, "scripts/dovecot-2.4.sh") {
+			t.Errorf("got %q", v.text)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func (l lab) rawLogin(t testing.TB) net.Conn {
 
 func (l lab) fenceOptions(timeout time.Duration) destination.FenceOptions {
 	return destination.FenceOptions{
-		User: owner, LocalAddress: local, Command: []string{"doveadm", "-c", l.ConfFile}, Timeout: timeout,
+		User: owner, LocalAddress: local, Command: l.DoveadmCommand(), Timeout: timeout,
 	}
 }
 
