@@ -9,8 +9,11 @@ LDFLAGS         = -s -w -X main.version=$(VERSION)
 UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
 CRASH_THIN     ?= 6
+FAULT_REPEATS  ?= 10
+# What is run again on Dovecot 2.4: everything that speaks to it.
+ON_24           = Copy|Killed|FirstPass|PassWithout|Full|Login|Quota
 
-.PHONY: build test check crash e2e demo deb container fresh fuzz docs golden
+.PHONY: build test check crash e2e faults demo deb container fresh fuzz docs golden
 
 build: bin/mailstork
 
@@ -39,8 +42,16 @@ crash: ## a fault at every place, twice in a row, and the mutants; CRASH_THIN=1 
 	go test ./test/crash -count=1 -timeout 10m -v -run TestMatrixNotices -mutants
 
 e2e: ## the long tests on real servers
-	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES)
-	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/...
+	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap
+	@scripts/dovecot-2.4.sh
+	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/... ./test/faults
+	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -short -timeout 30m ./daemon/mirror/... ./test/testbed/... ./test/compare/... ./test/corpus/...
+	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -timeout 30m -run '$(ON_24)' ./test/e2e/...
+
+faults: ## a real process on Dovecot 2.3 and 2.4, cut and killed at every boundary on the wire, FAULT_REPEATS times
+	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap
+	@scripts/dovecot-2.4.sh
+	REQUIRE=1 go test -count=1 -timeout 6h -v ./test/faults -thin 1 -repeats $(FAULT_REPEATS)
 
 demo: ## the story, on real servers; KEEP=1 leaves it running
 	@scripts/need.sh ca-certificates $(SERVER_PACKAGES)

@@ -1,13 +1,12 @@
 package crash
 
 import (
-	"encoding/json"
 	"flag"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	mutate "mailstork/test/mutant"
 )
 
 var mutants = flag.Bool("mutants", false, "take parts of the protocol out of the engine and see the matrix fail")
@@ -59,33 +58,11 @@ func TestMatrixNoticesWhenAPartOfTheProtocolIsMissing(t *testing.T) {
 	}
 }
 
-// overlay writes the changed file, and the file that tells the compiler to take it.
+// overlay is the file that tells the compiler to take the changed one.
 func (m mutant) overlay(t *testing.T) string {
-	original, err := filepath.Abs(filepath.Join("../../daemon/mirror", m.file))
+	overlay, err := mutate.Overlay(t.TempDir(), "../../daemon/mirror/"+m.file, m.edits)
 	if err != nil {
 		t.Fatal(err)
-	}
-	text, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := string(text)
-	for _, edit := range m.edits {
-		if n := strings.Count(changed, edit[0]); n != 1 {
-			t.Fatalf("%s has %q %d times: the engine has changed, so must this mutant", m.file, edit[0], n)
-		}
-		changed = strings.Replace(changed, edit[0], edit[1], 1)
-	}
-	dir := t.TempDir()
-	mutated, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
-	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, text := range map[string]string{mutated: changed, overlay: string(plan)} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return overlay
 }
