@@ -10,6 +10,8 @@
 //   - Awkward: what not every server keeps as it came: dates before 1970 or in the
 //     future, more keywords than Maildir has letters for, quotes in names. Kept
 //     apart, because here a difference may be right.
+//   - Kinds: some 170 single messages that servers and programs get wrong, to be put
+//     into a Maildir as files.
 //
 // Seed writes an account to a server.
 package corpus
