@@ -233,20 +233,6 @@ func TestInDoubtAndDeletedByItsOwnerIsParked(t *testing.T) { // L3
 	}
 }
 
-func TestInDoubtAndMovedByItsOwnerIsFoundThere(t *testing.T) { // L3
-	l := newLab(t, labOptions{})
-	l.put("INBOX", 1, 2)
-	l.inDoubt()
-	l.do(l.here.Create("Friends"))
-	l.do(l.here.Move("Friends", l.find(l.here, "INBOX", 2)))
-	for range 2 {
-		l.pass()
-		l.wantNumbers("INBOX", 1)
-		l.wantNumbers("Friends", 2)
-	}
-	l.wantRows(map[string]int{"copied": 2})
-}
-
 func TestInDoubtBatchThatNeverLandedIsCopied(t *testing.T) { // L1
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 2, 3)

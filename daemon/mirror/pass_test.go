@@ -128,35 +128,6 @@ func TestNewMailFollows(t *testing.T) {
 	}
 }
 
-func TestDeletedHereStaysDeletedOverThreePasses(t *testing.T) { // L3
-	l := newLab(t, labOptions{})
-	l.put("INBOX", 1, 2, 3)
-	l.pass()
-	l.find(l.here, "INBOX", 2)
-	l.do(l.here.Delete(l.find(l.here, "INBOX", 2)))
-	for range 3 {
-		l.pass()
-		l.put("INBOX", 10+len(l.numbers(l.here, "INBOX")))
-	}
-	l.pass()
-	l.wantNumbers("INBOX", 1, 3, 12, 13, 14)
-	l.wantRows(map[string]int{"copied": 5, "deleted": 1})
-}
-
-func TestMovedHereIsNotCopiedAgain(t *testing.T) { // L3
-	l := newLab(t, labOptions{})
-	l.put("INBOX", 1, 2, 3)
-	l.pass()
-	l.do(l.here.Create("Friends"))
-	uid := l.find(l.here, "INBOX", 2)
-	l.do(l.here.Move("Friends", uid))
-	l.pass()
-	l.put("INBOX", 4)
-	l.pass()
-	l.wantNumbers("INBOX", 1, 3, 4)
-	l.wantNumbers("Friends", 2)
-}
-
 // flagsOf are the flags of letter n in a folder.
 func (l *lab) flagsOf(c *testbed.Client, folder string, n int) string {
 	l.t.Helper()
