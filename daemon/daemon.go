@@ -47,6 +47,7 @@ type Daemon struct {
 	masterSeen  time.Time // when Dovecot knows the new master password
 	progress    *progress
 	troubles    troubles
+	logins      sourceLogins
 	cutoverWake chan struct{}
 	stopwatch   *cutover.Stopwatch
 }

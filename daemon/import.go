@@ -65,6 +65,9 @@ func (d *Daemon) afterImport(ctx context.Context, result control.ImportResult) e
 			d.events.Record(ctx, eventlog.Event{Name: "import", Domain: row.Address.Domain(), Account: row.Address, Detail: row.Action})
 		}
 	}
+	for _, row := range result.Rows {
+		d.logins.forget(row.Address.Domain()) // a refresh token may have been replaced
+	}
 	if err := d.provisioner.Refresh(ctx); err != nil { // mail is accepted for them from now on
 		return err
 	}

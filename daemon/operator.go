@@ -78,6 +78,12 @@ func (d *Daemon) Domain(ctx context.Context, name string) (control.Domain, error
 
 func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control.Domain, error) {
 	shown := withoutCounts(domain)
+	login, _, err := d.store.DomainCredential(ctx, domain.ID)
+	if err == nil {
+		shown.Login = &login
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return shown, err
+	}
 	accounts, err := d.store.Accounts(ctx, domain.Name)
 	if err != nil {
 		return shown, err
@@ -218,11 +224,9 @@ func (d *Daemon) Account(ctx context.Context, address account.Address) (control.
 		return control.AccountDetail{}, err
 	}
 	detail := control.AccountDetail{Account: d.showAccount(a, counts)}
-	_, err = d.store.Credential(ctx, a.ID, store.KindPassword)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if detail.Credential, err = d.openable(ctx, a); err != nil {
 		return detail, err
 	}
-	detail.Credential = err == nil
 	for _, f := range counts {
 		detail.Folders = append(detail.Folders, showFolder(f))
 	}
@@ -279,15 +283,18 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 }
 
 func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
-	_, err := d.store.Credential(ctx, a.ID, store.KindPassword)
+	openable, err := d.openable(ctx, a)
 	switch {
-	case a.State == account.Listed && errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return err
+	case a.State == account.Listed && !openable:
 		return control.Refused(fmt.Sprintf("nobody has logged in as %s yet and no password was imported", a.Address), "mailstork account import --help")
 	case a.State == account.Done:
 		return control.Refused(fmt.Sprintf("account %s is done; its password for the source is erased", a.Address), "mailstork domain report "+a.Domain)
 	case a.Paused:
 		return control.Refused(fmt.Sprintf("account %s is paused", a.Address), "mailstork account resume "+string(a.Address))
 	}
+	d.logins.forget(a.Domain) // somebody looks at it: what was doubted may be tried
 	if err := d.store.DuePass(ctx, a.Address, priorityAsked); err != nil {
 		return err
 	}

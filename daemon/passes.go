@@ -17,10 +17,8 @@ import (
 	"mailstork/daemon/milter"
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/mirror/destination"
-	"mailstork/daemon/mirror/source"
 	"mailstork/daemon/mirror/wire"
 	"mailstork/daemon/schedule"
-	"mailstork/daemon/store"
 )
 
 // runPass is what a worker does with an account: stages 4, 5 and 7. It reports its own errors.
@@ -78,6 +76,9 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	options, err := d.mirrorOptions(ctx, lease, *a)
 	if err != nil {
 		return "", err
+	}
+	if options.SharedLogin != "" {
+		defer func() { d.logins.note(a.Domain, err) }()
 	}
 	if err = d.begin(ctx, a, options); err != nil {
 		return "", err
@@ -183,18 +184,13 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 	if err != nil {
 		return mirror.Options{}, err
 	}
-	sealed, err := d.store.Credential(ctx, a.ID, store.KindPassword)
-	if err != nil {
-		return mirror.Options{}, err
-	}
-	password, err := d.sealer.Open(sealed, a.ID, store.KindPassword)
+	from, shared, err := d.sourceOptions(ctx, domain, a)
 	if err != nil {
 		return mirror.Options{}, err
 	}
 	return mirror.Options{
 		Account: a, Lease: ledger.Lease{Owner: lease.Owner, Epoch: lease.Epoch}, Ledger: d.ledger,
-		Source: source.Options{Server: domain.Source, User: a.SourceUser, Password: password, IdleTimeout: d.config.Source.IdleTimeout.Duration(),
-			PublicOnly: !d.config.Source.AllowPrivateAddresses},
+		Source: from, SharedLogin: shared,
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
 		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},

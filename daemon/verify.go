@@ -11,7 +11,6 @@ import (
 	"mailstork/daemon/eventlog"
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/schedule"
-	"mailstork/daemon/store"
 )
 
 // Verify holds the account's lease while it reads both sides, so that no pass changes one of them meanwhile.
@@ -46,14 +45,16 @@ func (d *Daemon) verifiable(ctx context.Context, address account.Address) (accou
 	if err != nil {
 		return a, err
 	}
-	_, err = d.store.Credential(ctx, a.ID, store.KindPassword)
+	openable, err := d.openable(ctx, a)
 	switch {
+	case err != nil:
+		return a, err
 	case a.State == account.Done:
 		return a, control.Refused(fmt.Sprintf("account %s is done: it was verified at its last pass, and its password for the source is erased", address),
 			"mailstork domain report "+a.Domain)
 	case a.State == account.Listed || a.State == account.Joined:
 		return a, control.Refused(fmt.Sprintf("nothing of %s was copied yet", address), "mailstork account sync "+string(address))
-	case errors.Is(err, store.ErrNotFound):
+	case !openable:
 		return a, control.Refused(fmt.Sprintf("there is no password for the source of %s, so it can't be read", address), "mailstork account import --help")
 	}
 	return a, err

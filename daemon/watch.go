@@ -150,6 +150,7 @@ func (d *Daemon) closeDomain(ctx context.Context, domain account.Domain, memory 
 	if err != nil {
 		return err
 	}
+	d.logins.forget(domain.Name)
 	d.events.Record(ctx, eventlog.Event{Name: "finalize", Domain: domain.Name, State: string(account.Closed),
 		Detail: fmt.Sprintf("%d accounts, %d messages, %d never logged in", report.AccountsMoved, report.SourceMessages, report.NeverLoggedIn)})
 	return nil

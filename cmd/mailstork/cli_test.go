@@ -106,6 +106,10 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"domain-set-same", "domain set example.net --max-message-size 50MiB"},
 		{"account-set", "account set bob@example.org --map Junk=Junk"},
 		{"account-show-folders", "account show bob@example.org --folders"},
+		{"domain-login", "domain login example.org --master-user admin --master-login dovecot --login-secret-file -"},
+		{"domain-login-unknown", "domain login example.org --master-user admin --master-login dovekot"},
+		{"domain-login-remove", "domain login example.org --remove --dry-run"},
+		{"domain-add-master", "domain add new.example --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25 --compress never --master-user admin --master-login authzid --login-secret-file - --dry-run"},
 		{"account-list", "account list"},
 		{"account-show", "account show Anna@Example.org"},
 		{"account-show-stuck", "account show carla.o'neill@example.org"},
@@ -120,6 +124,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSession(t)
+			s.stdin = "canary-secret\n"
 			got := s.run(strings.Fields(c.args)...)
 			golden(t, c.name+".golden", fmt.Sprintf("$ mailstork %s\n%s%sexit code %d\n", c.args, got.stdout, got.stderr, got.code))
 		})
@@ -128,7 +133,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 
 func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
 	reading := "status, doctor, version, log, list, show, report, check, verify"
-	changing := "add, set, import, sync, pause, resume"
+	changing := "add, set, login, import, sync, pause, resume"
 	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
 		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
 			t.Errorf("%s reads and has no --json", c.CommandPath())

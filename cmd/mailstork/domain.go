@@ -10,21 +10,23 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	"mailstork/daemon/secret"
 )
 
 func (a app) domain() *cobra.Command {
-	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainList(), a.domainShow(), a.domainReport())
+	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainLogin(), a.domainList(), a.domainShow(), a.domainReport())
 }
 
 // sourceFlags say where a domain's mail lies. Only domain add has them.
 type sourceFlags struct {
-	url, caFile, serverName string
-	withoutTLS              bool
+	url, caFile, serverName, compress string
+	withoutTLS                        bool
 }
 
 func (a app) domainAdd() *cobra.Command {
 	var f sourceFlags
 	var options domainFlags
+	var login loginFlags
 	c := &cobra.Command{
 		Use: "add NAME", Short: "begin to move a domain", Args: cobra.ExactArgs(1),
 		Long: `Begin to move a domain. Nothing changes for its people until they log in here or are imported.
@@ -38,6 +40,8 @@ mandatory then (port 143).`,
 	c.Flags().StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
 	c.Flags().BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
 	options.register(c)
+	c.Flags().StringVar(&f.compress, "compress", "auto", "compress the way to the source: auto (a slow one), always or never")
+	login.register(c)
 	for _, name := range []string{"source", "mx", "outgoing"} {
 		if err := c.MarkFlagRequired(name); err != nil {
 			panic(err) // a name that no flag has: a mistake above
@@ -49,6 +53,12 @@ mandatory then (port 143).`,
 		if err != nil {
 			return usage(err, "mailstork domain add --help")
 		}
+		opens, value := account.SourceLogin{}, secret.Secret{}
+		if login.given() {
+			if opens, value, err = login.read(c); err != nil {
+				return usage(err, "mailstork domain add --help")
+			}
+		}
 		client, err := connect(c)
 		if err != nil {
 			return err
@@ -57,6 +67,14 @@ mandatory then (port 143).`,
 		added, err := client.AddDomain(c.Context(), d, *dryRun)
 		if err != nil {
 			return err
+		}
+		switch {
+		case opens.Kind != "" && *dryRun:
+			added.Login = &opens
+		case opens.Kind != "":
+			if added, err = client.SetDomainLogin(c.Context(), d.Name, opens, value, false); err != nil {
+				return fmt.Errorf("the domain was added, but what opens its accounts was not stored (mailstork domain login %s): %w", d.Name, err)
+			}
 		}
 		if *asJSON {
 			return writeJSON(c.OutOrStdout(), added)
@@ -80,6 +98,12 @@ func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, err
 		return d, errors.New("the source of a domain has no user: every account has its own")
 	}
 	d.Source.CAFile, d.Source.ServerName = f.caFile, f.serverName
+	if f.compress != "auto" {
+		d.Source.Compress = f.compress
+	}
+	if err := d.Source.Check(); err != nil {
+		return d, err
+	}
 	options, err := flags.options()
 	if err != nil {
 		return d, err
@@ -160,6 +184,9 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	f.add("domain", d.Name)
 	f.add("state", string(d.State))
 	f.add("source", sourceInWords(d.Source))
+	if d.Login != nil {
+		f.add("opened by", loginInWords(d.Login))
+	}
 	f.add("accounts", accountsInWords(d))
 	f.add("may join", map[account.AccountsPolicy]string{
 		account.AccountsListed: "imported addresses only (listed)",
@@ -192,6 +219,9 @@ func sourceInWords(s account.Source) string {
 	}
 	if s.CAFile != "" {
 		text += ", authorities of " + s.CAFile
+	}
+	if s.Compress != "" {
+		text += ", compressed: " + s.Compress
 	}
 	return text
 }

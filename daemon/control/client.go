@@ -15,6 +15,7 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/eventlog"
+	"mailstork/daemon/secret"
 )
 
 // Event is one thing that happened to an account.
@@ -71,6 +72,11 @@ func (c *Client) AddDomain(ctx context.Context, d account.Domain, dryRun bool) (
 // SetDomain implements DomainOperator.
 func (c *Client) SetDomain(ctx context.Context, name string, options DomainOptions, dryRun bool) (DomainChanged, error) {
 	return post[DomainChanged](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/options", domainSetRequest{options, dryRun})
+}
+
+// SetDomainLogin implements DomainOperator.
+func (c *Client) SetDomainLogin(ctx context.Context, name string, login account.SourceLogin, value secret.Secret, dryRun bool) (Domain, error) {
+	return post[Domain](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/login", loginRequest{login, value.Reveal(), dryRun})
 }
 
 // Report implements DomainOperator.

@@ -6,6 +6,7 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/eventlog"
+	"mailstork/daemon/secret"
 )
 
 // Operator is what the daemon does on request. Its methods are called from several goroutines at once; the results
@@ -37,6 +38,9 @@ type DomainOperator interface {
 	// SetDomain changes the options of a domain that were said, and tells which were; with dryRun it only tells.
 	// Passes that run follow what was said before; the next ones follow this.
 	SetDomain(ctx context.Context, name string, options DomainOptions, dryRun bool) (DomainChanged, error)
+	// SetDomainLogin keeps, sealed, what opens all accounts of a domain at its source, in place of what was kept before;
+	// a login without kind erases it. The next passes use it for every account that has no password of its own.
+	SetDomainLogin(ctx context.Context, name string, login account.SourceLogin, secret secret.Secret, dryRun bool) (Domain, error)
 	// Report is the domain's report, as far as it is known before the domain is closed.
 	Report(ctx context.Context, name string) (Report, error)
 	// CheckDNS looks at the domain's DNS now. The answer is the JSON of dnscheck.Report.

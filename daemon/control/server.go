@@ -100,6 +100,7 @@ func (s *Server) routes() http.Handler {
 	route("POST /v1/domains", s.addDomain)
 	route("POST /v1/domains/{name}/options", s.setDomain)
 	route("GET /v1/domains/{name}", named(s.Operator.Domain))
+	route("POST /v1/domains/{name}/login", s.setDomainLogin)
 	route("GET /v1/domains/{name}/report", named(s.Operator.Report))
 	route("GET /v1/domains/{name}/dns", named(s.Operator.CheckDNS))
 	route("GET /v1/accounts", s.listAccounts)
@@ -163,6 +164,16 @@ func (s *Server) setAccount(r *http.Request) (any, error) {
 	}
 	return addressed(func(ctx context.Context, address account.Address) (AccountChanged, error) {
 		return s.Operator.SetAccount(ctx, address, in.Rules, in.DryRun)
+	})(r)
+}
+
+func (s *Server) setDomainLogin(r *http.Request) (any, error) {
+	login, value, dryRun, err := decodeLogin(http.MaxBytesReader(nil, r.Body, maxBodyOctets))
+	if err != nil {
+		return nil, err
+	}
+	return named(func(ctx context.Context, name string) (Domain, error) {
+		return s.Operator.SetDomainLogin(ctx, name, login, value, dryRun)
 	})(r)
 }
 

@@ -43,6 +43,8 @@ type Domain struct {
 	Rules             account.Rules          `json:"rules"`
 	CreatedAt         time.Time              `json:"created_at,omitzero"`
 	ClosedAt          time.Time              `json:"closed_at,omitzero"`
+	// Login is what opens all its accounts at the source, without the secret; nil when there is none.
+	Login *account.SourceLogin `json:"login,omitempty"`
 	// Accounts counts the domain's accounts by state.
 	Accounts map[account.State]int `json:"accounts"`
 	Paused   int                   `json:"paused"`

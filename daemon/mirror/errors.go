@@ -114,12 +114,26 @@ func (o Options) explainSource(e *Error, err error) {
 	server := o.Source.Server
 	e.Reach = ReachSource
 	var login *wire.LoginError
+	var token *wire.TokenError
 	var dns *net.DNSError
 	var throttled *wire.ThrottledError
 	switch {
 	case errors.As(err, &throttled):
 		e.Sentence = fmt.Sprintf("The source %s is asked for too much and wants to be left alone for %v; then the pass goes on.", server.HostPort(), throttled.After.Round(time.Second))
 		e.Answer, e.After = throttled.Status.Raw, throttled.After
+	case errors.As(err, &token):
+		e.Sentence, e.Answer = fmt.Sprintf("No OAuth2 login at the source %s: %s.", server.HostPort(), token.Sentence), ""
+		if refusal := wire.Refused(err); refusal != nil {
+			e.Answer = refusal.Raw
+		}
+		if token.Refused {
+			e.Next, e.Reach = OperatorMustAct, ReachAccount
+			e.Hint = "mailstork domain login " + o.Account.Domain + " --help   # with a credential that is valid"
+		}
+	case errors.As(err, &login) && login.Refused && o.SharedLogin != "":
+		e.Next, e.Reach = OperatorMustAct, ReachAccount
+		e.Sentence = fmt.Sprintf("The source %s does not let %s open %s (it logged in as %s).", server.HostPort(), o.SharedLogin, o.Account.SourceUser, login.User)
+		e.Hint = "mailstork domain login " + o.Account.Domain + " --help   # or a password of its own: mailstork account import FILE"
 	case errors.As(err, &login) && login.Refused:
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
 		e.Sentence = fmt.Sprintf("The source %s refuses the password of %s.", server.HostPort(), login.User)

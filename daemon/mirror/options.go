@@ -13,10 +13,12 @@ import (
 
 // Options are everything that a pass needs.
 type Options struct {
-	Account     account.Account
-	Lease       ledger.Lease // every write to the ledger carries it
-	Ledger      *ledger.Ledger
-	Source      source.Options
+	Account account.Account
+	Lease   ledger.Lease // every write to the ledger carries it
+	Ledger  *ledger.Ledger
+	Source  source.Options
+	// SharedLogin names, for errors, the credential of its domain that opens the account; empty: it has its own.
+	SharedLogin string
 	Destination destination.Options
 	// Fence returns when no session of ours is left at the destination. Nil: Dovecot is asked with plain doveadm about
 	// Destination.User and Destination.LocalAddress. Called only while no connection of this pass is open.

@@ -154,6 +154,14 @@ func (p *Provisioner) admit(ctx context.Context, tx *sql.Tx, address account.Add
 	if member.State == account.Done {
 		return joined, nil // its mail is here, and a credential would never be erased
 	}
+	// Where a credential of the domain opens every account, its owner's password need not be borrowed at all.
+	var shared int
+	if err := tx.QueryRowContext(ctx, selectShared, member.ID).Scan(&shared); err != nil {
+		return account.Account{}, fmt.Errorf("reading the credential of its domain: %w", err)
+	}
+	if shared > 0 {
+		return joined, p.store.DueInTx(ctx, tx, address, FirstLoginPriority)
+	}
 	sealed, err := p.sealer.Seal(password, member.ID, store.KindPassword)
 	if err != nil {
 		return account.Account{}, err

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+
+	"mailstork/daemon/account"
 )
 
 // KindPassword is the credential kind of a plain password for the source.
@@ -44,4 +47,48 @@ func (s *Store) CountCredentials(ctx context.Context, domainID int64) (n int, er
 		return 0, fmt.Errorf("counting credentials of domain %d: %w", domainID, err)
 	}
 	return n, nil
+}
+
+// KindDomain is the kind under which the secret of a SourceLogin is sealed, with the domain's number.
+const KindDomain = "domain"
+
+// SaveDomainCredential keeps what opens all accounts of a domain; an older one is replaced.
+func (s *Store) SaveDomainCredential(ctx context.Context, domainID int64, login account.SourceLogin, sealed []byte) error {
+	text, err := json.Marshal(login)
+	if err == nil {
+		err = s.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, upsertDomainCredential, domainID, login.Kind, string(text), sealed, milliseconds(s.now()))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("storing credential of domain %d: %w", domainID, err)
+	}
+	return nil
+}
+
+// DomainCredential returns what SaveDomainCredential kept, or ErrNotFound. MoveDomain erases it when the domain closes.
+func (s *Store) DomainCredential(ctx context.Context, domainID int64) (login account.SourceLogin, sealed []byte, err error) {
+	var text string
+	if err = s.read.QueryRowContext(ctx, selectDomainCredential, domainID).Scan(&text, &sealed); err == nil {
+		err = json.Unmarshal([]byte(text), &login)
+	}
+	if err != nil {
+		return login, nil, fmt.Errorf("reading credential of domain %d: %w", domainID, notFound(err))
+	}
+	return login, sealed, nil
+}
+
+// EraseDomainCredential deletes it at once, octets included.
+func (s *Store) EraseDomainCredential(ctx context.Context, domainID int64) error {
+	err := s.Write(ctx, func(tx *sql.Tx) error { return eraseDomainCredential(ctx, tx, domainID) })
+	if err != nil {
+		return fmt.Errorf("erasing credential of domain %d: %w", domainID, err)
+	}
+	return s.EraseTraces(ctx)
+}
+
+func eraseDomainCredential(ctx context.Context, tx *sql.Tx, domainID int64) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM domain_credential WHERE domain_id = $1`, domainID)
+	return err
 }

@@ -95,7 +95,11 @@ func (s *Store) MoveDomain(ctx context.Context, d account.Domain, to account.Dom
 		closedAt = milliseconds(s.now())
 	}
 	return s.Write(ctx, func(tx *sql.Tx) error {
-		return mustChange(tx.ExecContext(ctx, updateDomainState, to, string(memory), closedAt, d.ID, d.State))
+		err := mustChange(tx.ExecContext(ctx, updateDomainState, to, string(memory), closedAt, d.ID, d.State))
+		if err == nil && to == account.Closed {
+			err = eraseDomainCredential(ctx, tx, d.ID) // S1: closed and erased are one transaction
+		}
+		return err
 	})
 }
 

@@ -42,6 +42,13 @@ UPDATE account SET last_pass_at_ms = $1, last_new_at_ms = CASE WHEN $2 > 0 THEN 
 INSERT INTO credential (account_id, kind, sealed, created_at_ms) VALUES ($1, $2, $3, $4)
 ON CONFLICT (account_id, kind) DO UPDATE SET sealed = excluded.sealed, created_at_ms = excluded.created_at_ms`
 
+	upsertDomainCredential = `
+INSERT INTO domain_credential (domain_id, kind, login_json, sealed, created_at_ms) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (domain_id) DO UPDATE SET kind = excluded.kind, login_json = excluded.login_json, sealed = excluded.sealed,
+       created_at_ms = excluded.created_at_ms`
+
+	selectDomainCredential = `SELECT login_json, sealed FROM domain_credential WHERE domain_id = $1`
+
 	selectCredential = `SELECT sealed FROM credential WHERE account_id = $1 AND kind = $2`
 
 	selectCredentialCount = `

@@ -16,6 +16,7 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	"mailstork/daemon/secret"
 )
 
 // Now is the fake daemon's clock.
@@ -36,6 +37,8 @@ type Operator struct {
 	Maps     map[account.Address]control.FolderMap
 	// Imported are the rows that reached Import, dry runs excluded.
 	Imported []control.ImportRow
+	// DomainSecret is what reached SetDomainLogin last, dry runs excluded.
+	DomainSecret secret.Secret
 	// Failure, when set, is the answer to everything.
 	Failure error
 }

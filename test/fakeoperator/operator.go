@@ -8,6 +8,7 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	"mailstork/daemon/secret"
 )
 
 // Status implements control.Observer.
@@ -141,6 +142,23 @@ func (o *Operator) FolderMap(_ context.Context, address account.Address) (contro
 		return m, control.Refused("nobody has logged in as "+string(address)+" yet and no password was imported, so its folders are not known", "mailstork account import --help")
 	}
 	return m, o.Failure
+}
+
+// SetDomainLogin keeps the login and the secret.
+func (o *Operator) SetDomainLogin(ctx context.Context, name string, login account.SourceLogin, value secret.Secret, dryRun bool) (control.Domain, error) {
+	d, err := o.Domain(ctx, name)
+	if err != nil {
+		return d, err
+	}
+	if d.Login = &login; login.Kind == "" {
+		d.Login = nil
+	}
+	if !dryRun {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.DomainSecret = value
+	}
+	return d, nil
 }
 
 // Report implements control.DomainOperator.

@@ -27,8 +27,8 @@ type TokenSource interface {
 type TokenError struct {
 	Refused  bool
 	Sentence string // in the words of whoever refused it
-	// TryAgain: the server refused one token and closed, so that no second one could
-	// be tried on this connection.
+	// TryAgain: the server closed, so that no second token could be tried on this
+	// connection.
 	TryAgain bool
 	Err      error
 }
@@ -51,14 +51,21 @@ func (c *Conn) withToken(ctx context.Context, l Login, caps map[string]bool) err
 		}
 		c.hide(token.Reveal())
 		err = c.showToken(l, token, caps)
-		if err == nil || !judged(err) {
+		closed := c.bye != nil || c.Err() != nil
+		switch {
+		case err == nil:
+			return nil
+		case judged(err) && again:
+			l.Tokens.Refused(token)
+			return c.tokenRefused(err)
+		case judged(err):
+			l.Tokens.Refused(token)
+		case again || closed && ctx.Err() == nil:
+			// Some close behind a refusal, or instead of one.
+			l.Tokens.Refused(token)
+			return &TokenError{TryAgain: true, Sentence: "the server closed the connection when it was shown the token", Err: err}
+		default:
 			return err
-		}
-		l.Tokens.Refused(token)
-		if over := c.Err() != nil || c.bye != nil; again || over {
-			refused := c.tokenRefused(err)
-			refused.TryAgain = !again
-			return refused
 		}
 	}
 }

@@ -71,6 +71,15 @@ CREATE TABLE source_breaker (
     until_ms       BIGINT NOT NULL                  -- not asked before
 );
 
+-- owner: daemon/store. What opens all accounts of a domain at its source. Sealed (S1) and erased when the domain is closed.
+CREATE TABLE domain_credential (
+    domain_id     BIGINT PRIMARY KEY REFERENCES domain (domain_id),
+    kind          TEXT   NOT NULL CHECK (kind IN ('master', 'client_credentials', 'refresh_token')),
+    login_json    TEXT   NOT NULL,                   -- account.SourceLogin
+    sealed        BLOB   NOT NULL,
+    created_at_ms BIGINT NOT NULL
+);
+
 -- owner: daemon/ledger. One folder of the source and where it is kept here.
 CREATE TABLE folder (
     folder_id               INTEGER PRIMARY KEY,
@@ -157,6 +166,7 @@ DROP TABLE message;
 DROP TABLE folder;
 DROP TABLE source_breaker;
 DROP TABLE login_failure;
+DROP TABLE domain_credential;
 DROP TABLE credential;
 DROP TABLE account;
 DROP TABLE domain;
