@@ -35,6 +35,7 @@ type Daemon struct {
 	store       *store.Store
 	sealer      *secret.Sealer
 	events      *eventlog.Log
+	oddities    oddities
 	provisioner *provision.Provisioner
 	hook        *authhook.Hook
 	leases      *schedule.Leases

@@ -63,6 +63,8 @@ func (d *Daemon) failed(ctx context.Context, a account.Account, err error) sched
 	var known *mirror.Error
 	var login *wire.LoginError
 	switch {
+	case errors.As(err, &known) && known.After > 0: // the source said when
+		return schedule.Outcome{NextPass: known.After, Failed: true}
 	case mirror.DiskFull(err) || !errors.As(err, &known) || known.Next != mirror.OperatorMustAct:
 		return schedule.Outcome{Failed: true}
 	case known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused:
@@ -84,6 +86,7 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 		return "", err
 	}
 	result, err := mirror.Pass(ctx, options)
+	d.tellOddities(ctx, *a, result.Oddities)
 	if err != nil {
 		return "", err
 	}

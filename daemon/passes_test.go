@@ -113,6 +113,7 @@ func TestFailedPassIsToldWithTheAccountUntilOneSucceeds(t *testing.T) {
 	}{
 		"what passes by itself":      {&mirror.Error{Next: mirror.RetryLater, Sentence: "It is down.", Hint: "nc"}, "It is down.", "nc", schedule.Outcome{Failed: true}},
 		"what an operator must mend": {operator, "The certificate is bad. Answer: x509", "openssl", schedule.Outcome{Failed: true, NextPass: 7 * time.Minute}},
+		"a source that throttles":    {&mirror.Error{Next: mirror.RetryLater, Sentence: "Leave me alone.", Hint: "sync", After: 5 * time.Minute}, "Leave me alone.", "sync", schedule.Outcome{Failed: true, NextPass: 5 * time.Minute}},
 		"a refused credential":       {refused, "Refused.", "import", schedule.Outcome{Stop: true}},
 		"a full disk": {fmt.Errorf("recording: %w", errors.New("database or disk is full (13)")),
 			"A disk of this server is full; nothing is lost, the pass goes on when there is room. Answer: recording: database or disk is full (13)",
