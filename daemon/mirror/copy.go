@@ -33,6 +33,7 @@ type chunk struct {
 	folder   *ledger.Folder
 	validity uint32
 	messages []SourceMessage
+	alone    bool // one message, because the connection ended over it or one near it
 }
 
 // suspect is a message of a batch that the destination refused: it is tried alone.
@@ -48,13 +49,13 @@ func (r *round) cut(f *ledger.Folder, validity uint32, messages []SourceMessage,
 	most := func() int { return min(max((left-from)/(2*len(r.pairs)), chunkMessages), chunkMost) }
 	for i, m := range messages {
 		if i > from && (i-from >= most() || octets+m.Size > chunkOctets) {
-			chunks = append(chunks, chunk{f, validity, messages[from:i]}.parts()...)
+			chunks = append(chunks, chunk{folder: f, validity: validity, messages: messages[from:i]}.parts()...)
 			from, octets = i, 0
 		}
 		octets += m.Size
 	}
 	if from < len(messages) {
-		chunks = append(chunks, chunk{f, validity, messages[from:]}.parts()...)
+		chunks = append(chunks, chunk{folder: f, validity: validity, messages: messages[from:]}.parts()...)
 	}
 	return chunks
 }
@@ -67,7 +68,7 @@ func (c chunk) parts() (parts []chunk) {
 	}
 	for _, set := range wire.Windows(uidsOf(c.messages)) {
 		n := int(set.Len())
-		parts = append(parts, chunk{c.folder, c.validity, c.messages[:n]})
+		parts = append(parts, chunk{folder: c.folder, validity: c.validity, messages: c.messages[:n]})
 		c.messages = c.messages[n:]
 	}
 	return parts
@@ -81,12 +82,13 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		left += len(a.Messages)
 	}
 	for _, a := range appends {
-		f := r.folders[a.FolderID]
-		chunks = append(chunks, r.cut(f, r.viewOf(a.FolderID).UIDValidity, a.Messages, left)...)
+		f, validity := r.folders[a.FolderID], r.viewOf(a.FolderID).UIDValidity
+		alone, rest := r.oneByOne(a, validity)
+		chunks = slices.Concat(chunks, alone, r.cut(f, validity, rest, left-len(a.Messages)+len(rest)))
 		left -= len(a.Messages)
 	}
 	ordered := func(i int) bool { return chunks[i].folder.DestinationName == inbox }
-	return r.spread(newQueue(len(chunks), ordered), r.hands(chunks), func(pr *pair, i int, more claim) error {
+	err := r.spread(newQueue(len(chunks), ordered), r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
 		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
 			delete(pr.ahead, i)
@@ -107,8 +109,10 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 			pr.ahead[j] = chunks[j].octets()
 			return wire.Visit{Raw: chunks[j].folder.SourceName, Fetch: uidsOf(chunks[j].messages)}, true
 		}
-		return r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next))
+		return r.blame(c, r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next)))
 	})
+	r.tellGuilty()
+	return err
 }
 
 func (c chunk) octets() (n int64) {
@@ -197,7 +201,7 @@ func (r *round) open(ctx context.Context, pr *pair, c chunk) error {
 		}
 	}
 	if pr.validity != c.validity {
-		return onSource(&folderBreak{c.folder.SourceName, fmt.Errorf("its UIDVALIDITY changed from %d to %d during the pass", c.validity, pr.validity)})
+		return onSource(&folderBreak{folder: c.folder.SourceName, err: fmt.Errorf("its UIDVALIDITY changed from %d to %d during the pass", c.validity, pr.validity)})
 	}
 	return nil
 }

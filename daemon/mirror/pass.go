@@ -30,7 +30,7 @@ func Pass(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	began := o.Now()
-	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
+	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, broken: map[int64][]wire.UIDRange{}, guilty: map[ledger.Key]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
 	err = p.rounds(ctx)
 	result, resultErr := p.result(ctx)
 	result.Took = o.Now().Sub(began)
@@ -50,7 +50,9 @@ type pass struct {
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
-	stepwise bool // the source is asked nothing ahead any more
+	broken   map[int64][]wire.UIDRange // of chunks during which the connection ended, by folder
+	guilty   map[ledger.Key]error      // messages over which it ended, alone
+	stepwise bool                      // the source is asked nothing ahead any more
 	names    map[int64]string
 	fresh    int
 	early    int // of those, before everything else
@@ -61,8 +63,9 @@ type pass struct {
 
 // folderBreak is a connection that ended while a source folder was being read.
 type folderBreak struct {
-	folder string
-	err    error
+	folder  string
+	err     error
+	message *ledger.Key // the only one that was asked for
 }
 
 func (e *folderBreak) Error() string { return fmt.Sprintf("reading folder %q: %v", e.folder, e.err) }
@@ -80,6 +83,10 @@ func (p *pass) rounds(ctx context.Context) error {
 		}
 		if !errors.As(err, &broken) || ctx.Err() != nil || total >= breaksOfPass {
 			return err
+		}
+		if p.condemn(broken) {
+			total--
+			continue
 		}
 		if !p.stepwise { // with questions asked ahead nobody knows for sure which folder it was
 			p.stepwise = true
@@ -285,7 +292,7 @@ func (r *round) folderError(ctx context.Context, pr *pair, f *ledger.Folder, err
 		return err
 	}
 	if pr.source.Err() != nil {
-		return onSource(&folderBreak{f.SourceName, err})
+		return onSource(&folderBreak{folder: f.SourceName, err: err})
 	}
 	if wire.Refused(err) != nil {
 		r.problem(f.ID, "the source refuses it: %v", err)

@@ -77,7 +77,7 @@ func isRefusal(err error) bool {
 
 // spool writes the message to a file, once: every try reads the same bytes.
 func (r *round) spool(ctx context.Context, one *single) (found bool, err error) {
-	c := chunk{one.folder, one.key.UIDValidity, []SourceMessage{one.message}}
+	c := chunk{folder: one.folder, validity: one.key.UIDValidity, messages: []SourceMessage{one.message}}
 	pr := r.pairs[0]
 	if err := r.open(ctx, pr, c); err != nil {
 		return false, err
