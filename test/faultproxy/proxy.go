@@ -15,7 +15,7 @@ const (
 	Never         At = "never"
 	BeforeRequest At = "before the request"                    // the server never sees it
 	AfterRequest  At = "after the request"                     // the server executes it while the client is gone: a ghost
-	Late          At = "after the request, which comes late"   // the same, Rules.Late after the client has gone
+	Late          At = "after the request, which comes late"   // the same, but not before Rules.Late returns
 	ReplyLost     At = "before the reply"                      // the server has executed it
 	MidLiteral    At = "in the middle of a literal"            // of a command
 	MidReply      At = "in the middle of a literal of a reply" // of the server
@@ -30,7 +30,7 @@ type Rules struct {
 	Rewrite func(reply string) string   // changes a line of the server
 	Sees    func(command string)        // is told every command
 	OnFire  func()                      // runs when a boundary is reached, before anything breaks
-	Late    time.Duration
+	Late    func()                      // what a late command waits for; the client is gone
 }
 
 // Proxy breaks one connection at one boundary, once for each Arm. Its methods may be called from any goroutine.

@@ -97,7 +97,9 @@ func (s *session) forward(in *bufio.Reader, line, tag string, count int64) bool 
 func (s *session) passLate(line, tag string) {
 	s.late.Store(tag)
 	_ = s.client.Close()
-	time.Sleep(s.Late)
+	if s.Rules.Late != nil {
+		s.Rules.Late()
+	}
 	if _, err := io.WriteString(s.upstream, line); err != nil {
 		return
 	}

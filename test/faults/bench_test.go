@@ -46,7 +46,7 @@ type bench struct {
 	source, dest *testbed.Dovecot
 	content      map[place]int // of the source
 	passwordFile string
-	late         time.Duration // behind the restart: when a late command comes
+	unfenced     bool // the program does not wait for commands that come late
 
 	mu   sync.Mutex
 	next int
@@ -64,7 +64,7 @@ func userOf(n int) string { return fmt.Sprintf("t%05d@example.org", n) }
 func newBench(t *testing.T, program, version string, trials int) *bench {
 	t.Helper()
 	lab := testbed.NewForTest(t)
-	b := &bench{program: program, dir: lab.Dir, passwordFile: filepath.Join(lab.Dir, "password"), late: 500 * time.Millisecond}
+	b := &bench{program: program, dir: lab.Dir, passwordFile: filepath.Join(lab.Dir, "password")}
 	accounts := map[string]string{}
 	for n := range trials {
 		accounts[userOf(n)] = password

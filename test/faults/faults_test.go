@@ -57,7 +57,7 @@ func TestWithoutTheFenceMessagesAreStoredTwice(t *testing.T) {
 		[2]string{"case err == nil && len(sessions) == 0:", "case err == nil:"})
 	for _, version := range []string{testbed.Dovecot23, testbed.Dovecot24} {
 		m := measure(t, program, version)
-		m.quiet, m.late, m.workers = true, 3*time.Second, 15 // late: long after a run without a fence has ended
+		m.unfenced = true
 		m.only = []faultproxy.At{faultproxy.Late}
 		all := newTable()
 		m.add(all, 1)
@@ -75,9 +75,7 @@ type matrix struct {
 	boundaries       map[bool]map[faultproxy.At]int64 // at the source?
 	random           *rand.Rand
 	only             []faultproxy.At // at the destination, with gap 0
-	quiet            bool            // what goes wrong is no failure
-	late             time.Duration   // other than the bench's
-	workers          int
+	unfenced         bool            // what goes wrong is no failure
 }
 
 func measure(t *testing.T, program, version string) *matrix {
@@ -91,7 +89,7 @@ func measure(t *testing.T, program, version string) *matrix {
 	if end, err := clean.run(); err != nil || !end.settled {
 		t.Fatalf("a copy without faults: %v %s", err, end.words)
 	}
-	m := &matrix{t: t, program: program, version: version, boundaries: map[bool]map[faultproxy.At]int64{}, workers: *workers}
+	m := &matrix{t: t, program: program, version: version, boundaries: map[bool]map[faultproxy.At]int64{}}
 	for atSource, p := range map[bool]*faultproxy.Proxy{false: clean.here, true: clean.there} {
 		m.boundaries[atSource] = map[faultproxy.At]int64{}
 		for _, at := range moments[atSource] {
@@ -148,16 +146,14 @@ func (m *matrix) add(to *table, step int) {
 		}
 	}
 	b := newBench(m.t, m.program, m.version, len(all))
-	if m.late > 0 {
-		b.late = m.late
-	}
+	b.unfenced = m.unfenced
 	next := make(chan []fault, len(all))
 	for _, faults := range all {
 		next <- faults
 	}
 	close(next)
 	var group sync.WaitGroup
-	for range m.workers {
+	for range *workers {
 		group.Go(func() {
 			for faults := range next {
 				v, reached, err := b.try(faults...)
@@ -166,7 +162,7 @@ func (m *matrix) add(to *table, step int) {
 				} else {
 					to.count(faults[0], v, reached)
 				}
-				if v.bad() && !m.quiet {
+				if v.bad() && !m.unfenced {
 					m.t.Errorf("seed %d, %v: %s", *seed, faults, strings.Join(v.words, "\n"))
 				}
 			}

@@ -36,7 +36,10 @@ func (f fault) String() string {
 	return fmt.Sprintf("%s %s, %s", how, f.at, side)
 }
 
-const mostRuns = 8 // after that a program does not come to rest
+const (
+	mostRuns  = 8 // after that a program does not come to rest
+	lateAfter = 500 * time.Millisecond
+)
 
 // trial is one account with its faults.
 type trial struct {
@@ -45,6 +48,7 @@ type trial struct {
 	there, here *faultproxy.Proxy
 	appends     atomic.Int64
 	faulted     chan struct{} // closed by the first fault
+	recovered   chan struct{} // closed when a run says that nothing is left to do
 
 	mu    sync.Mutex
 	kill  bool
@@ -53,8 +57,8 @@ type trial struct {
 }
 
 func (b *bench) newTrial(gap time.Duration) (*trial, error) {
-	t := &trial{bench: b, user: b.user(), faulted: make(chan struct{})}
-	rules := faultproxy.Rules{OnFire: t.fire, Late: gap + b.late}
+	t := &trial{bench: b, user: b.user(), faulted: make(chan struct{}), recovered: make(chan struct{})}
+	rules := faultproxy.Rules{OnFire: t.fire, Late: func() { t.late(gap) }}
 	var err error
 	if t.there, err = faultproxy.New(b.source.IMAPAddress, net.IPv4(127, 0, 0, 1), rules); err != nil {
 		return nil, err
@@ -66,6 +70,19 @@ func (b *bench) newTrial(gap time.Duration) (*trial, error) {
 	}
 	t.here, err = faultproxy.New(b.dest.IMAPAddress, net.IPv4(127, 77, 0, 1), rules)
 	return t, err
+}
+
+// late is when a late command comes: a while behind the restart. Where nobody waits for it, it comes when it does most
+// harm.
+func (t *trial) late(gap time.Duration) {
+	wait := gap + lateAfter
+	if t.unfenced {
+		wait = time.Minute
+	}
+	select {
+	case <-t.recovered:
+	case <-time.After(wait):
+	}
 }
 
 func (t *trial) close() error { return errors.Join(t.there.Close(), t.here.Close()) }
@@ -150,6 +167,7 @@ func (b *bench) try(faults ...fault) (v verdict, reached bool, err error) {
 	stop, acted := make(chan struct{}), make(chan error, 1)
 	go func() { acted <- o.wait(t.faulted, stop) }()
 	last, err := t.untilSettled(faults)
+	close(t.recovered)
 	close(stop)
 	if err = errors.Join(err, <-acted); err != nil {
 		return v, false, err
