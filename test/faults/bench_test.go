@@ -46,7 +46,7 @@ type bench struct {
 	source, dest *testbed.Dovecot
 	content      map[place]int // of the source
 	passwordFile string
-	unfenced     bool // the program does not wait for commands that come late
+	mutant       bool // the program may not wait for commands that come late
 
 	mu   sync.Mutex
 	next int

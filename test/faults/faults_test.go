@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,8 +40,8 @@ func TestFaultsLoseNothingDoubleNothingAndBringNothingBack(t *testing.T) { // L1
 			all := newTable()
 			for range *repeats {
 				measure(t, program, version).add(all, *thin)
+				t.Logf("%d faults in %s\n%s", all.faults(), time.Since(began).Round(time.Second), all)
 			}
-			t.Logf("%s\n%d faults in %s", all, all.faults(), time.Since(began).Round(time.Second))
 			if all.faults() < 100 {
 				t.Errorf("only %d faults happened", all.faults())
 			}
@@ -50,21 +49,36 @@ func TestFaultsLoseNothingDoubleNothingAndBringNothingBack(t *testing.T) { // L1
 	}
 }
 
-// Without the fence the same trials must go wrong, or they show nothing.
-func TestWithoutTheFenceMessagesAreStoredTwice(t *testing.T) {
+// Without a part of the protocol the same trials must go wrong, or they show nothing.
+func TestTrialsNoticeWhenAPartOfTheProtocolIsMissing(t *testing.T) {
 	testbed.Need(t, "dovecot 2.3", "dovecot 2.4")
-	program := build(t, "../../daemon/mirror/destination/fence.go",
-		[2]string{"case err == nil && len(sessions) == 0:", "case err == nil:"})
-	for _, version := range []string{testbed.Dovecot23, testbed.Dovecot24} {
-		m := measure(t, program, version)
-		m.unfenced = true
-		m.only = []faultproxy.At{faultproxy.Late}
-		all := newTable()
-		m.add(all, 1)
-		t.Logf("Dovecot %s\n%s", version, all)
-		if all.total().twice == 0 {
-			t.Errorf("Dovecot %s: nobody noticed that the fence is missing", version)
-		}
+	for _, missing := range []struct {
+		claim string
+		file  string
+		edit  [2]string
+		only  fault
+		shown func(row) int
+	}{
+		{"without the fence messages are stored twice", "destination/fence.go",
+			[2]string{"case err == nil && len(sessions) == 0:", "case err == nil:"},
+			fault{at: faultproxy.Late}, func(r row) int { return r.twice }},
+		{"without the vanished check deleted messages come back", "settle.go",
+			[2]string{"case gaps == 0, whole", "case gaps >= 0, whole"},
+			fault{at: faultproxy.ReplyLost, gap: gaps[1]}, func(r row) int { return r.back }},
+	} {
+		t.Run(missing.claim, func(t *testing.T) {
+			program := build(t, "../../daemon/mirror/"+missing.file, missing.edit)
+			for _, version := range []string{testbed.Dovecot23, testbed.Dovecot24} {
+				m := measure(t, program, version)
+				m.only = &missing.only
+				all := newTable()
+				m.add(all, 1)
+				t.Logf("Dovecot %s\n%s", version, all)
+				if missing.shown(all.total()) == 0 {
+					t.Errorf("Dovecot %s: nobody noticed", version)
+				}
+			}
+		})
 	}
 }
 
@@ -74,8 +88,7 @@ type matrix struct {
 	program, version string
 	boundaries       map[bool]map[faultproxy.At]int64 // at the source?
 	random           *rand.Rand
-	only             []faultproxy.At // at the destination, with gap 0
-	unfenced         bool            // what goes wrong is no failure
+	only             *fault // this kind and gap, cut and killed; the program is a mutant, so what goes wrong is no failure
 }
 
 func measure(t *testing.T, program, version string) *matrix {
@@ -119,7 +132,7 @@ func (m *matrix) faults(step int) (all [][]fault) {
 	for _, gap := range gaps {
 		for _, atSource := range []bool{false, true} {
 			for _, at := range moments[atSource] {
-				if m.only != nil && (atSource || gap > 0 || !slices.Contains(m.only, at)) {
+				if m.only != nil && (m.only.atSource != atSource || m.only.at != at || m.only.gap != gap) {
 					continue
 				}
 				for _, kill := range []bool{false, true} {
@@ -146,7 +159,7 @@ func (m *matrix) add(to *table, step int) {
 		}
 	}
 	b := newBench(m.t, m.program, m.version, len(all))
-	b.unfenced = m.unfenced
+	b.mutant = m.only != nil
 	next := make(chan []fault, len(all))
 	for _, faults := range all {
 		next <- faults
@@ -162,7 +175,7 @@ func (m *matrix) add(to *table, step int) {
 				} else {
 					to.count(faults[0], v, reached)
 				}
-				if v.bad() && !m.unfenced {
+				if v.bad() && m.only == nil {
 					m.t.Errorf("seed %d, %v: %s", *seed, faults, strings.Join(v.words, "\n"))
 				}
 			}

@@ -76,7 +76,7 @@ func (b *bench) newTrial(gap time.Duration) (*trial, error) {
 // harm.
 func (t *trial) late(gap time.Duration) {
 	wait := gap + lateAfter
-	if t.unfenced {
+	if t.mutant {
 		wait = time.Minute
 	}
 	select {
