@@ -402,12 +402,11 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(uid), "µs/message")
 }
 
-// BenchmarkMessages is what a pass over a folder of 100,000 messages costs before it looks at any.
-func BenchmarkMessages(b *testing.B) {
-	k := open(b)
-	k.record(func(tx *Tx) error {
-		for uid := range uint32(100_000) {
-			m := k.letter(uid + 1)
+// fill adds n copied messages.
+func (b *book) fill(n uint32) {
+	b.record(func(tx *Tx) error {
+		for uid := range n {
+			m := b.letter(uid + 1)
 			m.Fate, m.Place.UID, m.Appended = Copied, uid+1, true
 			m.Digest[0] = 1
 			if err := tx.Add(m); err != nil {
@@ -416,9 +415,26 @@ func BenchmarkMessages(b *testing.B) {
 		}
 		return nil
 	})
+}
+
+// BenchmarkMessages is what a pass over a folder of 100,000 messages costs before it looks at any.
+func BenchmarkMessages(b *testing.B) {
+	k := open(b)
+	k.fill(100_000)
 	for b.Loop() {
 		if n := len(k.messages()); n != 100_000 {
 			b.Fatal(n)
+		}
+	}
+}
+
+// BenchmarkCount is what every pass costs at its end, also one that found nothing.
+func BenchmarkCount(b *testing.B) {
+	k := open(b)
+	k.fill(100_000)
+	for b.Loop() {
+		if counts, err := k.Count(b.Context(), k.account); err != nil || Total(counts).Present != 100_000 {
+			b.Fatal(counts, err)
 		}
 	}
 }

@@ -55,14 +55,31 @@ WHERE account_id = $1 AND message.destination_uidvalidity = $3 AND destination_u
   AND (message.destination_name = $2 OR message.destination_name = '' AND folder.destination_name = $2)
 ORDER BY destination_uid`
 
+	countRows = `SELECT count(*) FROM message WHERE folder_id = $1`
+
+	// The fates stand in the order of Fates. The rows of a folder lie side by side, so that nothing is sorted.
 	selectCounts = `
 SELECT folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
        folder.name, folder.role, folder.mapped, folder.skip_rule, folder.limits,
-       stage, fate, source_gone, count(source_uid), coalesce(sum(size_octets), 0)
-FROM folder LEFT JOIN message ON message.folder_id = folder.folder_id
+       coalesce(n.intended, 0), coalesce(n.parked, 0), coalesce(n.present, 0), coalesce(n.gone, 0), coalesce(n.octets, 0), coalesce(n.listed, 0),
+       coalesce(n.copied, 0), coalesce(n.delivered, 0), coalesce(n.deleted, 0), coalesce(n.skipped, 0), coalesce(n.refused, 0)
+FROM folder LEFT JOIN (
+    SELECT folder_id,
+           count(*) FILTER (WHERE stage = 'intended') AS intended,
+           count(*) FILTER (WHERE stage = 'parked') AS parked,
+           count(*) FILTER (WHERE source_gone = 0) AS present,
+           count(*) FILTER (WHERE source_gone = 1) AS gone,
+           sum(size_octets) FILTER (WHERE stage = 'confirmed' AND fate = 'copied') AS octets,
+           sum(size_octets) FILTER (WHERE source_gone = 0) AS listed,
+           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'copied') AS copied,
+           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'delivered') AS delivered,
+           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'deleted') AS deleted,
+           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'skipped') AS skipped,
+           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'refused') AS refused
+    FROM message WHERE folder_id IN (SELECT folder_id FROM folder WHERE account_id = $1)
+    GROUP BY folder_id
+) AS n ON n.folder_id = folder.folder_id
 WHERE account_id = $1
-GROUP BY folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
-         folder.name, folder.role, folder.mapped, folder.skip_rule, folder.limits, stage, fate, source_gone
 ORDER BY folder.source_name, folder.folder_id`
 
 	insertMessage = `

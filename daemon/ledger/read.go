@@ -14,12 +14,17 @@ func (l *Ledger) Folders(ctx context.Context, accountID int64) ([]Folder, error)
 
 // Messages returns the rows of a folder by UIDVALIDITY and UID.
 func (l *Ledger) Messages(ctx context.Context, folderID int64) ([]Message, error) {
-	return query(ctx, l, "reading messages", selectMessages, messageScanner(), folderID)
+	n := 0
+	if err := l.db.Reader().QueryRowContext(ctx, countRows, folderID).Scan(&n); err != nil {
+		return nil, fmt.Errorf("counting messages: %w", err)
+	}
+	all := make([]Message, 0, n) // growing would take twice the memory of 100,000 rows
+	return queryInto(ctx, l, "reading messages", all, selectMessages, newMessageScanner().scan, folderID)
 }
 
 // Message returns one row, or found false.
 func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, err error) {
-	rows, err := query(ctx, l, "reading "+key.String(), selectMessage, messageScanner(), key.FolderID, key.UIDValidity, key.UID)
+	rows, err := query(ctx, l, "reading "+key.String(), selectMessage, newMessageScanner().scan, key.FolderID, key.UIDValidity, key.UID)
 	if err != nil || len(rows) == 0 {
 		return Message{}, false, err
 	}
@@ -28,12 +33,14 @@ func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, e
 
 // Intended returns the rows of an account whose APPEND may or may not have taken effect.
 func (l *Ledger) Intended(ctx context.Context, accountID int64) ([]Message, error) {
-	return query(ctx, l, "reading intended messages", selectIntended, messageScanner(), accountID)
+	return query(ctx, l, "reading intended messages", selectIntended, newMessageScanner().scan, accountID)
 }
 
 // Claimed returns the UIDs in a destination folder that rows of the account stand for, ascending.
 func (l *Ledger) Claimed(ctx context.Context, accountID int64, destinationName string, uidValidity uint32) ([]uint32, error) {
-	scan := func(r row) (uid uint32, err error) { return uid, r.Scan(&uid) }
+	var uid int64
+	into := []any{&uid}
+	scan := func(r row) (uint32, error) { err := r.Scan(into...); return uint32(uid), err }
 	return query(ctx, l, "reading claimed messages", selectClaimed, scan, accountID, destinationName, uidValidity)
 }
 
@@ -45,9 +52,11 @@ type Exception struct {
 
 // Exceptions returns what reports must list. Nothing is ever left out silently.
 func (l *Ledger) Exceptions(ctx context.Context, accountID int64) ([]Exception, error) {
-	intern := map[string]string{}
+	var source string
+	messages := newMessageScanner(&source)
 	scan := func(r row) (e Exception, err error) {
-		e.Message, err = scanMessage(r, intern, &e.SourceName)
+		e.Message, err = messages.scan(r)
+		e.SourceName = source
 		return e, err
 	}
 	return query(ctx, l, "reading exceptions", selectExceptions, scan, accountID)
@@ -62,29 +71,6 @@ type Counts struct {
 	Gone     int   // rows of messages that are not
 	Octets   int64 // of the copied ones
 	Listed   int64 // octets of those that are present
-}
-
-func (c *Counts) add(stage Stage, fate Fate, gone bool, n int, octets int64) {
-	switch stage {
-	case Intended:
-		c.Intended += n
-	case Parked:
-		c.Parked += n
-	case Confirmed:
-		if c.Fates == nil {
-			c.Fates = map[Fate]int{}
-		}
-		c.Fates[fate] += n
-		if fate == Copied {
-			c.Octets += octets
-		}
-	}
-	if gone {
-		c.Gone += n
-	} else {
-		c.Present += n
-		c.Listed += octets
-	}
 }
 
 // FolderCounts are the counts of one folder.
@@ -104,32 +90,24 @@ type FolderCounts struct {
 
 // Count returns the counts of every folder by source name.
 func (l *Ledger) Count(ctx context.Context, accountID int64) ([]FolderCounts, error) {
-	type group struct {
-		FolderCounts
-		stage, fate sql.NullString
-		gone        sql.NullBool
-		n           int
-		octets      int64
-	}
-	scan := func(r row) (g group, err error) {
-		err = r.Scan(&g.FolderID, &g.SourceName, &g.DestinationName, &g.Problem, &g.SourceMessages, &g.Name, &g.Role, &g.Mapped, &g.SkipRule, &g.Limits,
-			&g.stage, &g.fate, &g.gone, &g.n, &g.octets)
-		return g, err
-	}
-	groups, err := query(ctx, l, "counting messages", selectCounts, scan, accountID)
-	if err != nil {
-		return nil, err
-	}
-	var counts []FolderCounts
-	for _, g := range groups {
-		if len(counts) == 0 || counts[len(counts)-1].FolderID != g.FolderID {
-			counts = append(counts, g.FolderCounts)
+	scan := func(r row) (c FolderCounts, err error) {
+		c.Fates = map[Fate]int{}
+		fates := make([]int, len(Fates))
+		into := []any{&c.FolderID, &c.SourceName, &c.DestinationName, &c.Problem, &c.SourceMessages,
+			&c.Name, &c.Role, &c.Mapped, &c.SkipRule, &c.Limits,
+			&c.Intended, &c.Parked, &c.Present, &c.Gone, &c.Octets, &c.Listed}
+		for i := range fates {
+			into = append(into, &fates[i])
 		}
-		if g.stage.Valid {
-			counts[len(counts)-1].add(Stage(g.stage.String), Fate(g.fate.String), g.gone.Bool, g.n, g.octets)
+		err = r.Scan(into...)
+		for i, n := range fates {
+			if n > 0 {
+				c.Fates[Fates[i]] = n
+			}
 		}
+		return c, err
 	}
-	return counts, nil
+	return query(ctx, l, "counting messages", selectCounts, scan, accountID)
 }
 
 // Total adds up the counts of folders.
@@ -151,7 +129,12 @@ func Total(folders []FolderCounts) Counts {
 
 type row interface{ Scan(values ...any) error }
 
-func query[T any](ctx context.Context, l *Ledger, doing, statement string, scan func(row) (T, error), values ...any) (all []T, err error) {
+func query[T any](ctx context.Context, l *Ledger, doing, statement string, scan func(row) (T, error), values ...any) ([]T, error) {
+	return queryInto(ctx, l, doing, nil, statement, scan, values...)
+}
+
+// queryInto appends what it reads to all.
+func queryInto[T any](ctx context.Context, l *Ledger, doing string, all []T, statement string, scan func(row) (T, error), values ...any) ([]T, error) {
 	rows, err := l.db.Reader().QueryContext(ctx, statement, values...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
@@ -182,33 +165,47 @@ func scanFolder(r row) (f Folder, err error) {
 	return f, err
 }
 
-// messageScanner shares one copy of each distinct text: a folder of 100,000 rows has few of them.
-func messageScanner() func(row) (Message, error) {
-	intern := map[string]string{}
-	return func(r row) (Message, error) { return scanMessage(r, intern) }
+// messageScanner reads rows of messages. A pass may read 100,000 of them, so everything is scanned into the same
+// variables, and numbers as the driver has them: database/sql turns others into text and back.
+type messageScanner struct {
+	folder, uidValidity, uid, placeUIDValidity, placeUID, appended, intentUIDNext, size, date, gone int64
+	stage, fate, reason, keptFile, place, batch, digest, fingerprint, flags                         sql.RawBytes
+
+	into  []any
+	texts map[string]string // one copy of each distinct text: a folder has few of them
 }
 
-func scanMessage(r row, intern map[string]string, more ...any) (m Message, err error) {
-	var stage, fate, reason, keptFile, place, batch, digest, fingerprint, flags sql.RawBytes
-	err = r.Scan(append([]any{
-		&m.FolderID, &m.UIDValidity, &m.UID, &stage, &fate, &reason, &keptFile, &place, &m.Place.UIDValidity, &m.Place.UID,
-		&m.Appended, &batch, &m.Intent.UIDNext, &digest, &fingerprint, &m.Size, &m.Date, &flags, &m.SourceGone,
-	}, more...)...)
-	if err != nil {
+// newMessageScanner scans the message columns, and then more.
+func newMessageScanner(more ...any) *messageScanner {
+	s := &messageScanner{texts: map[string]string{}}
+	s.into = append([]any{
+		&s.folder, &s.uidValidity, &s.uid, &s.stage, &s.fate, &s.reason, &s.keptFile, &s.place, &s.placeUIDValidity, &s.placeUID,
+		&s.appended, &s.batch, &s.intentUIDNext, &s.digest, &s.fingerprint, &s.size, &s.date, &s.flags, &s.gone,
+	}, more...)
+	return s
+}
+
+func (s *messageScanner) scan(r row) (m Message, err error) {
+	if err := r.Scan(s.into...); err != nil {
 		return m, err
 	}
-	share := func(raw sql.RawBytes) string {
-		text, ok := intern[string(raw)]
-		if !ok {
-			text = string(raw)
-			intern[text] = text
-		}
-		return text
+	m = Message{
+		Key:   Key{FolderID: s.folder, UIDValidity: uint32(s.uidValidity), UID: uint32(s.uid)},
+		Stage: Stage(s.share(s.stage)), Fate: Fate(s.share(s.fate)), Reason: s.share(s.reason), KeptFile: s.share(s.keptFile),
+		Place:    Place{Folder: s.share(s.place), UIDValidity: uint32(s.placeUIDValidity), UID: uint32(s.placeUID)},
+		Appended: s.appended != 0, Intent: Intent{Batch: s.share(s.batch), UIDNext: uint32(s.intentUIDNext)},
+		Size: s.size, Date: s.date, Flags: s.share(s.flags), SourceGone: s.gone != 0,
 	}
-	m.Stage, m.Fate = Stage(share(stage)), Fate(share(fate))
-	m.Reason, m.KeptFile, m.Place.Folder = share(reason), share(keptFile), share(place)
-	m.Intent.Batch, m.Flags = share(batch), share(flags)
-	copy(m.Digest[:], digest)
-	copy(m.Fingerprint[:], fingerprint)
+	copy(m.Digest[:], s.digest)
+	copy(m.Fingerprint[:], s.fingerprint)
 	return m, nil
+}
+
+func (s *messageScanner) share(raw sql.RawBytes) string {
+	text, ok := s.texts[string(raw)]
+	if !ok {
+		text = string(raw)
+		s.texts[text] = text
+	}
+	return text
 }

@@ -1,10 +1,8 @@
 package letter
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"io"
 	"strings"
 )
 
@@ -46,49 +44,51 @@ func squeeze(value string) string { return strings.Join(strings.Fields(value), "
 
 // Set takes one header field when it is the first of its name.
 func (id *Identity) Set(name, value string) {
-	var field *string
-	switch {
-	case strings.EqualFold(name, "Message-ID"):
-		field = &id.MessageID
-	case strings.EqualFold(name, "Date"):
-		field = &id.Date
-	case strings.EqualFold(name, "From"):
-		field = &id.From
-	case strings.EqualFold(name, "Subject"):
-		field = &id.Subject
-	default:
-		return
-	}
-	if *field == "" {
+	if field := id.field([]byte(name)); field != nil && *field == "" {
 		*field = value
 	}
 }
 
+// field is where the value of a header field belongs; nil when it is none of the FingerprintFields.
+func (id *Identity) field(name []byte) *string {
+	for i, field := range []*string{&id.MessageID, &id.Date, &id.From, &id.Subject} {
+		if bytes.EqualFold(name, fieldNames[i]) {
+			return field
+		}
+	}
+	return nil
+}
+
+var fieldNames = [][]byte{[]byte("Message-ID"), []byte("Date"), []byte("From"), []byte("Subject")}
+
 const maxHeaderOctets = 256 << 10
 
-// ReadIdentity reads a header block up to its empty line or its end; at most 256 KiB of it are looked at.
-func ReadIdentity(header io.Reader) Identity {
+// ReadIdentity reads a header block up to its empty line or its end; at most 256 KiB of it are looked at. Only the
+// values that count are copied: the mirror asks this of every message.
+func ReadIdentity(header []byte) Identity {
 	var id Identity
-	var name string
-	var value bytes.Buffer
-	lines := bufio.NewScanner(io.LimitReader(header, maxHeaderOctets))
-	lines.Buffer(make([]byte, 0, 4096), maxHeaderOctets)
-	for lines.Scan() {
-		line := strings.TrimSuffix(lines.Text(), "\r")
-		if line == "" {
+	var field *string
+	var value []byte
+	end := func() {
+		if field != nil && *field == "" {
+			*field = string(value)
+		}
+		field, value = nil, value[:0]
+	}
+	for line := range bytes.Lines(header[:min(len(header), maxHeaderOctets)]) {
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if len(line) == 0 {
 			break
 		}
-		if line[0] == ' ' || line[0] == '\t' {
-			value.WriteString(line)
-			continue
+		if line[0] != ' ' && line[0] != '\t' {
+			end()
+			name, rest, _ := bytes.Cut(line, []byte(":"))
+			field, line = id.field(bytes.TrimRight(name, " \t")), rest
 		}
-		id.Set(name, value.String())
-		value.Reset()
-		rest := ""
-		name, rest, _ = strings.Cut(line, ":")
-		name = strings.TrimRight(name, " \t")
-		value.WriteString(rest)
+		if field != nil {
+			value = append(value, line...)
+		}
 	}
-	id.Set(name, value.String())
+	end()
 	return id
 }

@@ -1,7 +1,6 @@
 package milter_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -150,7 +149,7 @@ func (s *site) inbox(t *testing.T, address, password string) map[letter.Fingerpr
 		if err != nil {
 			t.Fatal(err)
 		}
-		prints[letter.ReadIdentity(bytes.NewReader(content)).Fingerprint()]++
+		prints[letter.ReadIdentity(content).Fingerprint()]++
 	}
 	return prints
 }

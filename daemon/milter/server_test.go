@@ -159,7 +159,7 @@ func fingerprint(fields ...field) letter.Fingerprint {
 	for _, f := range fields {
 		fmt.Fprintf(&header, "%s: %s\r\n", f.name, strings.ReplaceAll(f.value, "\n", "\r\n"))
 	}
-	return letter.ReadIdentity(strings.NewReader(header.String() + "\r\n")).Fingerprint()
+	return letter.ReadIdentity([]byte(header.String() + "\r\n")).Fingerprint()
 }
 
 func TestLetterIsRecordedAtItsEndWithFingerprintRecipientsAndQueueID(t *testing.T) {

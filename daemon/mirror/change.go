@@ -164,12 +164,7 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 	}
 	slices.SortFunc(group, func(a, b Expunge) int { return int(a.UID) - int(b.UID) })
 	flags := map[uint32]string{}
-	err = conn.List(ctx, wire.UIDRange{From: group[0].UID, To: group[len(group)-1].UID}, func(e wire.Entry) error {
-		if e.HasFlags {
-			flags[e.UID] = keepFlags(e.Flags)
-		}
-		return nil
-	})
+	err = conn.Flags(ctx, expungeUIDs(group), func(uid uint32, now []string) { flags[uid] = keepFlags(now) })
 	if err != nil {
 		return onDestination(err)
 	}
@@ -177,14 +172,10 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 		now, present := flags[e.UID]
 		return e.UIDValidity != selected.UIDValidity || !present || !untouched(now, keptHere(e.Flags))
 	})
-	uids := make([]uint32, len(group))
-	for i, e := range group {
-		uids[i] = e.UID
-	}
-	if err := conn.Expunge(ctx, uids); err != nil {
+	if err := conn.Expunge(ctx, expungeUIDs(group)); err != nil {
 		return onDestination(err)
 	}
-	r.here[name].Messages -= uint32(len(uids))
+	r.here[name].Messages -= uint32(len(group))
 	return r.record(ctx, "expunged", func(tx *ledger.Tx) error {
 		for _, e := range group {
 			if err := tx.SetFate(e.Key, ledger.Deleted, reasonSource); err != nil {
@@ -199,6 +190,14 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 func keptHere(base string) string {
 	kept, _ := destination.Keepable(ledger.SplitFlags(base))
 	return ledger.JoinFlags(kept)
+}
+
+func expungeUIDs(group []Expunge) []uint32 {
+	uids := make([]uint32, len(group))
+	for i, e := range group {
+		uids[i] = e.UID
+	}
+	return uids
 }
 
 // untouched tells whether nobody changed the flags of a copy that is to go. \Deleted alone is no objection: a removal

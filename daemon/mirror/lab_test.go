@@ -1,7 +1,6 @@
 package mirror_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -372,7 +371,7 @@ func (d *deliveries) Claim(_ context.Context, _ *sql.Tx, id, _ int64, _, uid uin
 }
 
 func (d *deliveries) add(id int64, content []byte) {
-	d.all = append(d.all, mirror.Delivery{ID: id, Fingerprint: letter.ReadIdentity(bytes.NewReader(content)).Fingerprint()})
+	d.all = append(d.all, mirror.Delivery{ID: id, Fingerprint: letter.ReadIdentity(content).Fingerprint()})
 }
 
 // chownLike gives a file to the owner of its folder.

@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -73,8 +72,8 @@ func (r *round) listAll(ctx context.Context, pr *pair, view *FolderView) (err er
 	if view.UIDs, err = pr.source.UIDs(ctx); err != nil {
 		return err
 	}
-	view.Messages = nil
-	if len(view.UIDs) == 0 { // some servers answer BAD to a FETCH of nothing
+	view.Messages = make([]SourceMessage, 0, len(view.UIDs)) // growing would take twice the memory
+	if len(view.UIDs) == 0 {                                 // some servers answer BAD to a FETCH of nothing
 		return nil
 	}
 	return r.listFrom(ctx, pr, view, 1)
@@ -233,7 +232,7 @@ func (r *round) readMessages(ctx context.Context, pr *pair, view *FolderView, he
 	}
 	lost, err := pr.source.Headers(ctx, headers, letter.FingerprintFields, func(uid uint32, header []byte) error {
 		if m, asked := find(view.Messages, uid); asked {
-			m.HeaderRead, m.Fingerprint = true, letter.ReadIdentity(bytes.NewReader(header)).Fingerprint()
+			m.HeaderRead, m.Fingerprint = true, letter.ReadIdentity(header).Fingerprint()
 		}
 		return nil
 	})
@@ -286,7 +285,7 @@ func readForeign(ctx context.Context, conn destinationConn, view *DestinationVie
 		foreign[view.Foreign[i].UID] = &view.Foreign[i]
 	}
 	gone, err := conn.Headers(ctx, headers, letter.FingerprintFields, func(uid uint32, header []byte) error {
-		foreign[uid].HeaderRead, foreign[uid].Fingerprint = true, letter.ReadIdentity(bytes.NewReader(header)).Fingerprint()
+		foreign[uid].HeaderRead, foreign[uid].Fingerprint = true, letter.ReadIdentity(header).Fingerprint()
 		return nil
 	})
 	if err != nil {

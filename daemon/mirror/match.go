@@ -25,6 +25,9 @@ const (
 // pairs matches as with bs that have a trait in common, each at most once (multiplicity), in order. It returns the
 // rest of both.
 func pairs[A, B any](as []A, bs []B, traitA func(A) (trait, bool), traitB func(B) (trait, bool), found func(A, B)) (restA []A, restB []B) {
+	if len(as) == 0 || len(bs) == 0 {
+		return as, bs
+	}
 	waiting := map[trait][]int{}
 	for i, b := range bs {
 		if t, ok := traitB(b); ok {

@@ -46,7 +46,7 @@ func (m *message) collect(p []byte) {
 }
 
 func (m *message) end() ([letter.DigestSize]byte, letter.Fingerprint) {
-	return m.digest.Sum(), letter.ReadIdentity(bytes.NewReader(m.header)).Fingerprint()
+	return m.digest.Sum(), letter.ReadIdentity(m.header).Fingerprint()
 }
 
 // reasons joins what is to be said of a message.

@@ -365,16 +365,20 @@ func (p *planner) flags(d *difference) {
 	}
 }
 
-// copies is what remains: new messages.
+// copies is what remains: new messages, in the memory of the listing unless a rule leaves some out.
 func (p *planner) copies(d *difference) {
-	var wanted []SourceMessage
-	for _, m := range d.fresh {
-		if reason := p.view.Policy.skipReason("", m.Size); reason != "" {
-			key := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
-			p.note(Skip{key, m, reason})
-			continue
+	wanted := d.fresh
+	skipped := func(m SourceMessage) bool { return p.view.Policy.skipReason("", m.Size) != "" }
+	if slices.ContainsFunc(d.fresh, skipped) {
+		wanted = nil
+		for _, m := range d.fresh {
+			if skipped(m) {
+				key := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
+				p.note(Skip{key, m, p.view.Policy.skipReason("", m.Size)})
+				continue
+			}
+			wanted = append(wanted, m)
 		}
-		wanted = append(wanted, m)
 	}
 	if len(wanted) > 0 {
 		p.appends = append(p.appends, Append{d.view.Folder.ID, wanted})

@@ -39,6 +39,7 @@ type destinationConn interface {
 	Examine(ctx context.Context, raw string) (wire.Selected, error)
 	List(ctx context.Context, r wire.UIDRange, fn func(wire.Entry) error) error
 	UIDs(ctx context.Context) ([]uint32, error)
+	Flags(ctx context.Context, uids []uint32, fn func(uid uint32, flags []string)) error
 	Headers(ctx context.Context, uids []uint32, fields []string, fn func(uid uint32, header []byte) error) (missing []uint32, err error)
 	Digests(ctx context.Context, uids []uint32, fn func(uid uint32, size int64, digest [32]byte) error) (missing []uint32, err error)
 	StoreFlags(ctx context.Context, uids []uint32, change destination.FlagChange, flags []string) (unkept []string, err error)

@@ -88,7 +88,7 @@ func placeName(f ledger.Folder, place ledger.Place) string {
 // difference is what listing and rows of one folder say about each other.
 type difference struct {
 	view    *FolderView
-	fresh   []SourceMessage  // in the listing, without a row
+	fresh   []SourceMessage  // in the listing, without a row; may share the listing's memory
 	lost    []ledger.Message // rows whose message has left the listing
 	stale   []ledger.Message // rows under another UIDVALIDITY
 	lapsed  []ledger.Message // rows of messages that were left out and would not be now, or for another reason
@@ -139,6 +139,10 @@ func compare(f *FolderView, policy Policy) *difference {
 		if len(messages) > 0 && messages[0].UID == row.UID && messages[0].FlagsKnown && messages[0].Flags != row.Flags {
 			d.changed = append(d.changed, flagChange{row, messages[0].Flags})
 		}
+	}
+	if len(alive) == 0 { // a first pass: no second copy of all of them
+		d.fresh = slices.Clip(f.Messages)
+		return d
 	}
 	for _, m := range f.Messages {
 		if !has(alive, m.UID) {

@@ -180,6 +180,11 @@ func (c *Conn) UIDs(ctx context.Context) ([]uint32, error) {
 	return c.w.UIDs(ctx)
 }
 
+// Flags calls fn with the flags of the messages named, as far as they are there; again when they change meanwhile.
+func (c *Conn) Flags(ctx context.Context, uids []uint32, fn func(uid uint32, flags []string)) error {
+	return c.w.Flags(ctx, uids, fn)
+}
+
 // Changes calls fn for every message whose modseq is above since (UID, Flags and
 // ModSeq set) and returns the UIDs that vanished since then. vanished may contain
 // UIDs that never existed. A HighestModSeq below since means that Dovecot rebuilt

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,6 +273,32 @@ func (s *seen) add(uid uint32) bool {
 // List calls fn for every message in r, with bounded memory.
 func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error {
 	return c.entries(ctx, "UID FETCH "+listArgs(r), r, fn)
+}
+
+// Flags calls fn with the flags of the messages named, as far as they are there; again when they change meanwhile.
+func (c *Conn) Flags(ctx context.Context, uids []uint32, fn func(uid uint32, flags []string)) error {
+	leave, err := c.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	asked := NewUIDSet(uids...)
+	refused, err := c.pipeline(Windows(uids), "(UID FLAGS)", nil, func(UIDSet) handler {
+		return func(u untagged) error {
+			var e Entry
+			if u.word != "FETCH" {
+				return nil
+			}
+			if err := c.fetchReply(&e, nil); err != nil || !e.HasFlags || !asked.Contains(e.UID) {
+				return err
+			}
+			fn(e.UID, e.Flags)
+			return nil
+		}
+	})
+	if err = cmp.Or(err, refused); err != nil {
+		err = fmt.Errorf("reading flags from %q: %w", c.selected.Raw, err)
+	}
+	return leave(err)
 }
 
 const sizeItem = "RFC822.SIZE" // tells the lines of a listing from those of changes

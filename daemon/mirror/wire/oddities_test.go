@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,25 @@ func TestWhatIsDroppedIsReported(t *testing.T) {
 	}
 	if !slices.Equal(got, []uint32{1}) || !slices.Equal(kinds, []string{"duplicate-uid", "no-uid", "unasked-uid"}) {
 		t.Errorf("got %v, reported %v", got, kinds)
+	}
+}
+
+func TestFlagsAreThoseToldLastAndOfAskedMessagesOnly(t *testing.T) {
+	reply := "* 1 FETCH (UID 3 FLAGS (x))\r\n* 2 FETCH (UID 4 FLAGS (y))\r\n* 3 FETCH (FLAGS (z))\r\n* 1 FETCH (UID 3 FLAGS (\\Seen))\r\n* 5 FETCH (UID 9)\r\nTAG OK done\r\n"
+	conn, server := open(t, wiretest.Script{Replies: map[string]string{"UID FETCH": reply}})
+	got := map[uint32]string{}
+	if err := conn.Flags(ctx(t), []uint32{3, 9}, func(uid uint32, flags []string) { got[uid] = strings.Join(flags, " ") }); err != nil {
+		t.Fatal(err)
+	}
+	if want := (map[uint32]string{3: `\Seen`}); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if sent := server.Lines(); !slices.Contains(sent, "UID FETCH 3,9 (UID FLAGS)") {
+		t.Errorf("sent %q", sent)
+	}
+	conn, _ = open(t, wiretest.Script{Replies: map[string]string{"UID FETCH": "TAG NO not now\r\n"}})
+	if err := conn.Flags(ctx(t), []uint32{3}, func(uint32, []string) {}); wire.Refused(err) == nil {
+		t.Errorf("got %v, want the server's refusal", err)
 	}
 }
 
