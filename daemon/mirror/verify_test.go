@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailstork/daemon/account"
 	"mailstork/daemon/mirror"
 	"mailstork/test/testbed"
 )
@@ -85,6 +86,23 @@ func TestVerifyPutsEveryMessageInOneClass(t *testing.T) { // L1
 		Été 1: 1 here
 		pending in INBOX: <7@example.net> of 2019-07-08 14:10: newer than the last pass
 		pending in New: <8@example.net> of 2019-07-08 15:10: no pass has finished the folder yet`)
+}
+
+// Two folders of the source in one place here, and one that a rule leaves out.
+func TestVerifyKnowsTheRulesOfAnAdmin(t *testing.T) { // L1
+	l := newLab(t, labOptions{})
+	l.options.Rules.Domain = account.Rules{ExcludeFolders: []string{"Junk"}, Map: map[string]string{"Old": "Work"}}
+	l.put("Work", 1, 2)
+	l.put("Old", 2, 3)
+	l.put("Junk", 4)
+	l.pass()
+	l.wantNumbers("Work", 1, 2, 2, 3)
+	l.wantVerified(`
+		INBOX 0:
+		Junk 1: 1 skipped
+		Old 2: 2 here
+		Work 2: 2 here
+		skipped in Junk: <4@example.net> of 2019-07-08 11:10: excluded by the domain: folder "Junk"`)
 }
 
 // Each step does one thing behind the back of Dovecot, of the ledger or of the owner, and the verification says that.
