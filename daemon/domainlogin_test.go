@@ -228,3 +228,18 @@ func TestARefreshTokenThatIsReplacedIsSealedInThePlaceOfTheOldOne(t *testing.T) 
 		t.Error("a token or secret stands in the log or in the database")
 	}
 }
+
+func TestAddingADomainTellsWhatItsSourceSaysItIs(t *testing.T) {
+	for reply, told := range map[string]bool{
+		"* ID (\"name\" \"OldIMAP\" \"version\" \"1.2\")\r\nTAG OK\r\n": true,
+		"TAG BAD what\r\n": false,
+		"CLOSE":            false,
+	} {
+		d, log := newDaemon(t, privateAllowed)
+		_, source := scripted(t, wiretest.Script{Capabilities: "ID", Replies: map[string]string{"ID": reply}})
+		_, err := d.AddDomain(t.Context(), account.Domain{Name: domain, Source: source, Accounts: account.AccountsListed}, false)
+		if err != nil || strings.Contains(log.String(), "OldIMAP 1.2") != told {
+			t.Errorf("%q: %v; log %s", reply, err, log.String())
+		}
+	}
+}

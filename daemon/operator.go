@@ -136,7 +136,8 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 		}
 		return control.Domain{}, control.Refused("domain "+domain.Name+" exists already", "mailstork domain show "+domain.Name)
 	}
-	if err := d.probeSource(ctx, domain.Source); err != nil {
+	id, err := d.probeSource(ctx, domain.Source)
+	if err != nil {
 		return control.Domain{}, err
 	}
 	if dryRun {
@@ -147,9 +148,17 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 	if err != nil {
 		return control.Domain{}, d.changed(err)
 	}
-	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort()})
+	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort() + saysItIs(id)})
 	d.wakeCutover()
 	return d.showDomain(ctx, added)
+}
+
+// saysItIs quotes what a source tells of itself, for the person who wonders later what it was.
+func saysItIs(id string) string {
+	if id == "" {
+		return ""
+	}
+	return fmt.Sprintf(", which says it is %q", id)
 }
 
 // Report is a domain's report, finished or so far.

@@ -28,16 +28,19 @@ var sessionAddress = netip.MustParseAddr("127.77.0.1")
 
 const sessionNetwork = "127.77.0.1/32"
 
-// probeSource connects to a source without any password: what can't even greet us is no source.
-func (d *Daemon) probeSource(ctx context.Context, source account.Source) error {
+// probeSource connects to a source without any password: what can't even greet us is no source. It returns what the
+// source says it is (RFC 2971), if it does.
+func (d *Daemon) probeSource(ctx context.Context, source account.Source) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Source.ConnectTimeout.Duration())
 	defer cancel()
 	conn, err := wire.Dial(ctx, wire.Options{Address: source.HostPort(), TLS: source.TLS, CAFile: source.CAFile, ServerName: source.ServerName,
 		IdleTimeout: d.config.Source.ConnectTimeout.Duration(), ReadOnly: true, PublicOnly: !d.config.Source.AllowPrivateAddresses})
 	if err != nil {
-		return sourceTrouble(source, err)
+		return "", sourceTrouble(source, err)
 	}
-	return conn.Close()
+	defer conn.Close()
+	id, _ = conn.AskID(ctx) // what it does not tell is no reason against it
+	return id, nil
 }
 
 // sourceTrouble says in one sentence why a source can't be used, with its raw answer and the next command. What a flag

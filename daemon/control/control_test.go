@@ -162,6 +162,36 @@ func TestImportedPasswordsArriveOctetByOctet(t *testing.T) {
 	}
 }
 
+func TestTheSecretOfADomainArrivesOctetByOctetOrIsRefused(t *testing.T) { // S1
+	operator := fakeoperator.New()
+	client := connect(t, operator)
+	login := account.SourceLogin{Kind: account.LoginMaster, User: "admin", Spelling: "dovecot"}
+	value := secret.New([]byte("c4nary \xff\"\\ü"))
+	d, err := client.SetDomainLogin(t.Context(), "example.org", login, value, false)
+	if err != nil || d.Login == nil || *d.Login != login || !operator.DomainSecret.Equal(value) {
+		t.Errorf("got %+v, %v", d.Login, err)
+	}
+	for name, c := range map[string]struct {
+		login account.SourceLogin
+		value string
+		want  string
+	}{
+		"no secret":    {login, "", "no secret"},
+		"two lines":    {login, "c4nary\r\n", "line break"},
+		"too long":     {login, strings.Repeat("c4nary", 1000), "longer than 4096"},
+		"unknown kind": {account.SourceLogin{Kind: "magic", User: "x"}, "c4nary", "not known"},
+		"no spelling":  {account.SourceLogin{Kind: account.LoginMaster, User: "x"}, "c4nary", "no known spelling"},
+	} {
+		_, err := client.SetDomainLogin(t.Context(), "example.org", c.login, secret.FromString(c.value), false)
+		if kindOf(err) != control.KindInvalid || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "c4nary") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if !operator.DomainSecret.Equal(value) {
+		t.Error("a refused login was kept")
+	}
+}
+
 func TestImportIsRefusedWithTheLinesThatAreWrong(t *testing.T) {
 	operator := fakeoperator.New()
 	client := connect(t, operator)

@@ -230,3 +230,19 @@ func FuzzDecodeDomain(f *testing.F) {
 		}
 	})
 }
+
+// What is accepted can be stored and tried; no error shows the secret (S1).
+func FuzzDecodeLogin(f *testing.F) {
+	f.Add([]byte(`{"login":{"kind":"master","user":"admin","spelling":"dovecot"},"secret":"c2VjcmV0"}`))
+	f.Add([]byte(`{"login":{"kind":"refresh_token","token_url":"https://x/t","client_id":"c"},"dry_run":true}`))
+	f.Add([]byte(`{"login":{},"secret":"c2VjcmV0"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		login, value, _, err := decodeLogin(bytes.NewReader(body))
+		if err != nil && !value.IsZero() || err == nil && login.Kind == "" && !value.IsZero() {
+			t.Error("a secret beside an error, or for nothing")
+		}
+		if err == nil && login.Kind != "" && (login.Check() != nil || len(value.Reveal()) > MaxDomainSecretOctets) {
+			t.Errorf("accepted %+v", login)
+		}
+	})
+}

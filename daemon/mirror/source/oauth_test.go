@@ -1,9 +1,11 @@
 package source_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -197,4 +199,33 @@ func TestDovecotsOAuth2IsLoggedInToAndARefusedTokenRefreshedOnce(t *testing.T) {
 	if !errors.As(err, &le) || !le.Refused || len(e.requests()) > 4 {
 		t.Errorf("a credential that is worth nothing: %v after %d tokens", err, len(e.requests()))
 	}
+}
+
+// said answers every request with the same octets.
+type said struct {
+	status int
+	body   []byte
+}
+
+func (s said) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: s.status, Body: io.NopCloser(bytes.NewReader(s.body))}, nil
+}
+
+// FuzzTokenAnswer lets an endpoint say anything: either a token comes that can be shown, or an error without our secrets.
+func FuzzTokenAnswer(f *testing.F) {
+	f.Add(200, []byte(`{"access_token":"t","token_type":"bearer","expires_in":1e300,"refresh_token":"r2"}`))
+	f.Add(400, []byte(`{"error":"invalid_grant","error_description":"canary-secret"}`))
+	f.Add(200, []byte(`{"access_token":["t"]}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		now := time.Unix(1e9, 0)
+		s := source.NewOAuth(source.OAuthOptions{URL: "https://x.example/", ClientID: "c", ClientSecret: secret.FromString("canary-secret"),
+			RefreshToken: secret.FromString("canary-refresh"), Transport: said{status, body}, Now: func() time.Time { return now }})
+		token, expiry, err := s.Token(t.Context())
+		switch {
+		case err != nil && (strings.Contains(err.Error(), "canary-secret") || strings.Contains(err.Error(), "canary-refresh")):
+			t.Errorf("a secret in %v", err)
+		case err == nil && (token.IsZero() || len(token.Reveal()) > 16<<10 || !expiry.After(now) || expiry.After(now.Add(31*24*time.Hour))):
+			t.Errorf("a token of %d octets until %v", len(token.Reveal()), expiry)
+		}
+	})
 }

@@ -94,9 +94,6 @@ func dial(ctx context.Context, o Options) (*Conn, error) {
 	return &Conn{w: w}, nil
 }
 
-// ServerID is what the server said it is, once an answer to a later command has come.
-func (c *Conn) ServerID() string { return c.w.ServerID() }
-
 // Close logs out without waiting for the answer. It may be called twice, and from
 // another goroutine to end a call that is under way.
 func (c *Conn) Close() error {

@@ -30,7 +30,8 @@ func FuzzTokeniser(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		for _, greeting := range []string{
 			"* OK hi\r\n",
-			"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n",
+			"* OK [CAPABILITY IMAP4rev1 AUTH=OAUTHBEARER AUTH=LOGIN LOGINDISABLED] hi\r\n",
+			"* PREAUTH [CAPABILITY IMAP4rev1 ID XLIST] hi\r\n",
 			"* PREAUTH [CAPABILITY IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS CONDSTORE ESEARCH] hi\r\n",
 		} {
 			for _, ask := range questions {
@@ -49,6 +50,18 @@ var questions = []func(*testing.T, *wire.Conn){
 	func(t *testing.T, c *wire.Conn) {
 		_ = c.Login(t.Context(), wire.Login{User: "a", Password: secret.FromString("b")})
 		_, _ = c.Open(t.Context(), "INBOX", true)
+		if id := c.ServerID(); len(id) > 30*450 {
+			t.Errorf("a server's ID of %d octets", len(id))
+		}
+	},
+	func(t *testing.T, c *wire.Conn) {
+		source := &tokens{list: []string{"t1", "t2", "t3", "t4"}}
+		if _ = c.Login(t.Context(), wire.Login{User: "a", Tokens: source}); len(source.refused) > 2 {
+			t.Errorf("%d tokens were shown", len(source.refused))
+		}
+	},
+	func(t *testing.T, c *wire.Conn) {
+		_ = c.Login(t.Context(), wire.Login{User: "a", Password: secret.FromString("b"), Mechanism: wire.XMasterAuth, Become: "c"})
 	},
 	func(t *testing.T, c *wire.Conn) {
 		folders, _ := c.Folders(t.Context())

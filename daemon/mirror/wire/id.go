@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,24 @@ func (c *Conn) introduce() error {
 		return nil
 	}
 	return c.begin("ID", c.takeID).Word(`("name" "mailstork")`).End(false)
+}
+
+// AskID asks a server that nobody has logged in to what it is, if it offers to tell.
+func (c *Conn) AskID(ctx context.Context) (string, error) {
+	leave, err := c.Enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	if c.caps == nil {
+		_, err = c.run("CAPABILITY", nil)
+	}
+	if err == nil && c.Has("ID") {
+		_, err = c.run(`ID ("name" "mailstork")`, c.takeID)
+	}
+	if Refused(err) != nil {
+		err = nil
+	}
+	return c.ServerID(), leave(err)
 }
 
 // takeID reads `* ID ("name" "Dovecot" …)` or `* ID NIL`.
