@@ -86,12 +86,16 @@ func (r *round) choose() error {
 	return nil
 }
 
-// order puts the inbox first: it is what its owner waits for.
+// order puts the inbox first: it is what its owner waits for. A folder that shows all mail (Gmail) comes last, since it
+// brings second copies.
 func (r *round) order() {
 	slices.SortStableFunc(r.worked, func(a, b int64) int {
 		first := func(id int64) int {
-			if r.folders[id].DestinationName == inbox {
+			switch f := r.folders[id]; {
+			case f.DestinationName == inbox:
 				return 0
+			case r.listing[f.SourceName].SpecialUse == wire.UseAll:
+				return 2
 			}
 			return 1
 		}

@@ -20,6 +20,9 @@ func (s *session) offers(capability string) bool {
 
 func (s *Server) capabilities() string { return cmp.Or(s.quirk.Capabilities, usualCapabilities) }
 
+// bend notes that a quirk changed an answer.
+func (s *session) bend(honest, said string) { s.server.bent = s.server.bent || honest != said }
+
 // honest answers as the RFCs say, and returns the completion without its tag.
 func (s *session) honest(c Command) string {
 	switch c.Verb {
@@ -74,7 +77,9 @@ func (s *session) list(c Command) string {
 			l.Attributes = append(l.Attributes, `\Subscribed`)
 		}
 		if s.server.quirk.List != nil {
+			honest := l.String()
 			s.server.quirk.List(l)
+			s.bend(honest, l.String())
 		}
 		s.out.WriteString(l.String())
 		if extended && strings.Contains(c.Args, "STATUS (") && f.Selectable() {
@@ -93,7 +98,9 @@ func (s *session) told(f *Folder, asked string) {
 		t.Items = append(t.Items, Item{"HIGHESTMODSEQ", fmt.Sprint(f.ModSeq)})
 	}
 	if s.server.quirk.Status != nil {
+		honest := t.String()
 		s.server.quirk.Status(t)
+		s.bend(honest, t.String())
 	}
 	s.out.WriteString(t.String())
 }
@@ -126,7 +133,9 @@ func (s *session) examine(c Command) string {
 		lines = append(lines, fmt.Sprintf("OK [HIGHESTMODSEQ %d] x", f.ModSeq))
 	}
 	if s.server.quirk.Open != nil {
+		honest := strings.Join(lines, "\n")
 		lines = s.server.quirk.Open(f, lines)
+		s.bend(honest, strings.Join(lines, "\n"))
 	}
 	for _, line := range lines {
 		s.printf("* %s\r\n", line)
@@ -173,7 +182,9 @@ func (s *session) fetch(c Command) string {
 		}
 		l := &Line{Folder: s.open, Message: m, Number: i + 1, Asked: asked, Items: itemsOf(m, asked, since > 0)}
 		if s.server.quirk.Fetch != nil {
+			honest := l.String()
 			s.server.quirk.Fetch(l)
+			s.bend(honest, l.String())
 		}
 		s.out.WriteString(l.String())
 	}

@@ -148,7 +148,7 @@ func uids() []Profile {
 		{
 			Name: "modseq-unsaid", Server: "tells no MODSEQ in answers to CHANGEDSINCE", Seen: "SmarterMail (sync-engine pull request 504)",
 			Does:  "needs none: the mark is that of the folder",
-			Quirk: Quirk{Fetch: without("MODSEQ")}, Outcome: Outcome{Passes: 2},
+			Quirk: Quirk{Fetch: without("MODSEQ"), Instead: changing}, Outcome: Outcome{Passes: 2},
 		},
 	}
 }
@@ -194,6 +194,7 @@ func renumbering(s *Server, c Command) (string, bool) {
 // backwards takes a message out and turns the modseq back when the second pass begins.
 func backwards(s *Server, c Command) (string, bool) {
 	if c.Verb == "AUTHENTICATE" && s.counts["once copied"] > 0 && s.once("rebuilt") {
+		s.bent = true
 		f := s.Store.Folder("Letters")
 		f.Messages, f.ModSeq = f.Messages[1:], 1
 		for _, m := range f.Messages {
@@ -382,10 +383,34 @@ func providers() []Profile {
 			Quirk: Quirk{Beside: true},
 		},
 		{
+			Name: "gmail-labels", Server: "labels are folders: a message is in each of them and in the folder of all mail (`\\All`)", Seen: "Gmail (imapsync FAQ.Gmail)",
+			Does: "copies every folder as it is seen, that of all mail last: nothing that is only archived is left behind. `--exclude-role all` leaves it out, and with it what is only archived",
+			Quirk: Quirk{Seed: func(s *Store) {
+				s.Folders = s.Folders[:1] // all mail is listed before the others
+				all := s.Add("[Gmail]/All Mail", `\All`, `\HasNoChildren`)
+				s.Add("[Gmail]", `\Noselect`, `\HasChildren`)
+				for _, raw := range []string{"INBOX", "Family", "work/new"} {
+					for _, m := range s.Add(raw).Fill(2).Messages {
+						all.Put(m.Body, m.Date, m.Flags...)
+					}
+				}
+				all.Put(Letter("archived"), someDate)
+			}, Instead: allMailLast},
+		},
+		{
 			Name: "folder-cap", Server: "a folder has exactly 1000 messages", Seen: "Gmail with a limit per folder, Yahoo's usual host (imapsync FAQ.Gmail)",
 			Does:  "copies them, and warns that the server may hide the others",
 			Reads: `source: folder-cap: "Letters" shows exactly 1000 messages: its server may hide the others`,
 			Quirk: Quirk{Seed: func(s *Store) { s.Folder("Letters").Fill(997) }},
 		},
 	}
+}
+
+// allMailLast ends the connection when the folder of all mail is read before the labels: its copies would come first.
+func allMailLast(s *Server, c Command) (string, bool) {
+	if c.Verb == "UID FETCH" && strings.Contains(c.Args, "BODY.PEEK[]") {
+		s.once("copied " + c.Folder)
+	}
+	early := s.counts["once copied Family"] == 0 || s.counts["once copied work/new"] == 0
+	return "<<CLOSE>>", s.counts["once copied [Gmail]/All Mail"] > 0 && early
 }

@@ -30,6 +30,7 @@ type Server struct {
 	mu       sync.Mutex // guards Store and what follows
 	counts   map[string]int
 	wrong    []string
+	bent     bool // an answer was not the honest one
 	conns    []net.Conn
 	wg       sync.WaitGroup
 }
@@ -94,6 +95,13 @@ func (s *Server) Logins() int {
 	return s.counts["LOGIN"] + s.counts["AUTHENTICATE"]
 }
 
+// Bent tells whether the server did anything that an honest one would not, or holds what few do.
+func (s *Server) Bent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bent || s.quirk.Greeting != "" || s.quirk.Capabilities != "" || s.quirk.Seed != nil
+}
+
 // session is one connection.
 type session struct {
 	server *Server
@@ -142,17 +150,20 @@ func (s *session) answer(c Command) string {
 	q := s.server.quirk
 	if q.Instead != nil {
 		if reply, ok := q.Instead(s.server, c); ok {
+			s.server.bent = true
 			return strings.ReplaceAll(reply, "TAG", c.Tag)
 		}
 	}
 	for prefix, reply := range q.Replies {
 		if strings.HasPrefix(c.Line(), prefix) {
+			s.server.bent = true
 			return strings.ReplaceAll(reply, "TAG", c.Tag)
 		}
 	}
 	s.out.Reset()
 	for prefix, lines := range q.Before {
 		if strings.HasPrefix(c.Line(), prefix) {
+			s.server.bent = true
 			s.out.WriteString(lines)
 		}
 	}
@@ -169,7 +180,7 @@ func (s *session) beside(search Command) string {
 	if err != nil {
 		return "<<CLOSE>>"
 	}
-	s.server.counts["beside"]++
+	s.server.bent = true
 	then := s.honest(c)
 	completion := s.honest(search)
 	return s.out.String() + search.Tag + " " + completion + c.Tag + " " + then
