@@ -257,7 +257,7 @@ func showFolder(f ledger.FolderCounts) control.Folder {
 	return control.Folder{Source: readable(f.SourceName), Destination: readable(f.DestinationName), Messages: int64(f.SourceMessages),
 		Copied: int64(f.Fates[ledger.Copied]), Delivered: int64(f.Fates[ledger.Delivered]), Deleted: int64(f.Fates[ledger.Deleted]),
 		Skipped: int64(f.Fates[ledger.Skipped]), Refused: int64(f.Fates[ledger.Refused]), Unsettled: int64(f.Intended + f.Parked),
-		Problem: f.Problem}
+		Problem: f.Problem, Limits: f.Limits}
 }
 
 // Act does one thing to an account.

@@ -15,10 +15,13 @@ func accountReport(a account.Account, v mirror.VerifyReport) finalize.AccountRep
 	for _, f := range v.Folders {
 		report.Octets += f.Octets
 		report.Folders = append(report.Folders, finalize.FolderReport{Source: f.Name, Destination: readable(f.DestinationName),
-			SourceMessages: int64(f.Messages), Fates: fates(f.Classes)})
+			SourceMessages: int64(f.Messages), Fates: fates(f.Classes), Limits: f.Limits})
 	}
-	for _, e := range v.Exceptions {
-		report.Notes = append(report.Notes, note(e))
+	report.Notes = notes(v.Exceptions)
+	for _, f := range v.Folders {
+		if f.Limits != "" {
+			report.Notes = append(report.Notes, fmt.Sprintf("folder %q: %s", f.Name, f.Limits))
+		}
 	}
 	return report
 }
@@ -30,13 +33,41 @@ func fates(counts map[mirror.Class]int) finalize.Fates {
 		Parked: int64(counts[mirror.Parked])}
 }
 
+// notes are one line for each message with something to say about it; messages of a folder with the same fate for the
+// same reason share one.
+func notes(exceptions []ledger.Exception) (lines []string) {
+	type kind struct {
+		folder, reason string
+		stage          ledger.Stage
+		fate           ledger.Fate
+	}
+	of := func(e ledger.Exception) kind { return kind{e.SourceName, e.Reason, e.Stage, e.Fate} }
+	count := map[kind]int{}
+	for _, e := range exceptions {
+		count[of(e)]++
+	}
+	for _, e := range exceptions {
+		switch n := count[of(e)]; {
+		case n == 1 || e.KeptFile != "":
+			lines = append(lines, note(e))
+		case n > 1:
+			lines = append(lines, fmt.Sprintf("%d messages in %q: %s: %s", n, readable(e.SourceName), fateInWords(e), e.Reason))
+			count[of(e)] = 0
+		}
+	}
+	return lines
+}
+
+func fateInWords(e ledger.Exception) string {
+	if e.Stage == ledger.Parked {
+		return string(ledger.Parked)
+	}
+	return string(e.Fate)
+}
+
 // note says in one line what is special about a message: which one, what became of it, why, and where its bytes are.
 func note(e ledger.Exception) string {
-	what := string(e.Fate)
-	if e.Stage == ledger.Parked {
-		what = string(ledger.Parked)
-	}
-	text := fmt.Sprintf("message %d in %q: %s: %s", e.UID, readable(e.SourceName), what, e.Reason)
+	text := fmt.Sprintf("message %d in %q: %s: %s", e.UID, readable(e.SourceName), fateInWords(e), e.Reason)
 	if e.KeptFile != "" {
 		text += ", kept as " + e.KeptFile
 	}

@@ -184,6 +184,11 @@ func writeFolders(out io.Writer, folders []control.Folder) {
 			some(f.Refused), some(f.Unsettled), f.Problem)
 	}
 	t.write(out)
+	for _, f := range folders {
+		if f.Limits != "" {
+			fmt.Fprintf(out, "%s: %s\n", clean(f.Source), clean(f.Limits))
+		}
+	}
 }
 
 // accountAct is one of the verbs that do one thing to accounts.

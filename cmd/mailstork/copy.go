@@ -212,5 +212,10 @@ func (a app) tellWhatWasCopied(c *cobra.Command, f copyFlags, result daemon.Copy
 			_, err = fmt.Fprintf(c.OutOrStdout(), "  %d %s\n", n, fate)
 		}
 	}
+	for _, folder := range result.Folders {
+		if folder.Limits != "" && err == nil {
+			_, err = fmt.Fprintf(c.OutOrStdout(), "  %s: %s\n", clean(folder.Name), clean(folder.Limits))
+		}
+	}
 	return err
 }

@@ -131,6 +131,7 @@ type Folder struct {
 	Refused     int64  `json:"refused"`
 	Unsettled   int64  `json:"unsettled"` // intended or parked: not yet known
 	Problem     string `json:"problem,omitempty"`
+	Limits      string `json:"limits,omitempty"` // what of it this server can't keep for good (L6)
 }
 
 // FolderMap says where the folders of an account are kept here.

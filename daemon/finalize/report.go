@@ -38,6 +38,7 @@ type FolderReport struct {
 	Destination    string `json:"destination"` // readable name here
 	SourceMessages int64  `json:"source_messages"`
 	Fates          Fates  `json:"fates"`
+	Limits         string `json:"limits,omitempty"` // what of it this server can't keep for good (L6)
 }
 
 // AccountReport accounts for one account. At done, SourceMessages equals Fates.Total in every folder.

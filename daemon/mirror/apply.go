@@ -29,6 +29,9 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 	if err := r.storeFlags(ctx, w.stores); err != nil {
 		return err
 	}
+	if err := r.checkRoom(ctx, w.appends); err != nil {
+		return err
+	}
 	if err := r.copy(ctx, w.appends); err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 		if err := r.expunge(ctx, w.expunges); err != nil {
 			return err
 		}
+	}
+	if err := r.checkLimits(ctx); err != nil {
+		return err
 	}
 	return r.finish(ctx)
 }
@@ -129,6 +135,9 @@ func (r *round) finish(ctx context.Context) error {
 		f.Problem = r.problems[id]
 		if f.Problem == "" {
 			r.advance(&f)
+		}
+		if limits, checked := r.limits[id]; checked {
+			f.Limits = limits
 		}
 		if f != *r.folders[id] {
 			changed = append(changed, &f)

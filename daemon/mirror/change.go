@@ -119,6 +119,7 @@ func (r *round) storeGroup(ctx context.Context, conn destinationConn, selected w
 		uids = append(uids, s.UID)
 	}
 	slices.Sort(uids)
+	r.keyworded(selected.Raw, group[0].Add)
 	if _, err := conn.StoreFlags(ctx, uids, destination.AddFlags, group[0].Add); err != nil {
 		return onDestination(err)
 	}

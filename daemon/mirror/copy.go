@@ -208,6 +208,9 @@ func (r *round) open(ctx context.Context, pr *pair, c chunk) error {
 
 // intend fills in where to look for the messages of a batch.
 func (r *round) intend(name string, rows []ledger.Message) {
+	for _, row := range rows {
+		r.keyworded(name, ledger.SplitFlags(row.Flags))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.batches++

@@ -14,6 +14,7 @@ import (
 
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror"
+	"mailstork/test/testbed"
 )
 
 // wipe empties the destination account and begins a new ledger: the next run starts like the first.
@@ -281,10 +282,11 @@ func TestLostLeaseStopsThePassBeforeItSends(t *testing.T) {
 	l.wantNumbers("INBOX")
 }
 
+// TestFullAccountStopsCleanlyAndResumes is about a Dovecot that does not tell its quota before it is asked to append.
 func TestFullAccountStopsCleanlyAndResumes(t *testing.T) {
 	for name, octets := range map[string]int{"a batch of small messages": 3 << 10, "a message that asks before its body is sent": 2 << 20} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t, labOptions{})
+			l := newLab(t, labOptions{dest: testbed.DestinationOptions{ExtraConfig: "protocol imap {\n  mail_plugins = quota\n}\n"}})
 			line := strings.Repeat("x", 62)
 			for n := range 60 {
 				size := octets

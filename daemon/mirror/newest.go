@@ -3,6 +3,7 @@ package mirror
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"mailstork/daemon/ledger"
@@ -35,6 +36,12 @@ func (r *round) newestFirst(ctx context.Context) error {
 	}
 	// What may be here already is left to the plan that sees everything.
 	w := work{appends: withoutRows(sortOut(Plan(r.view)).appends, view.Folders[0].Rows)}
+	if err := r.checkRoom(ctx, w.appends); err != nil {
+		if full := (*Error)(nil); errors.As(err, &full) {
+			return nil // the plan that sees everything knows how much is missing
+		}
+		return err
+	}
 	before := r.progress.Messages
 	r.expect(w)
 	err = r.copy(ctx, w.appends)

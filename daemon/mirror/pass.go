@@ -143,6 +143,8 @@ type round struct {
 
 	listing  map[string]wire.Folder // of the source, by raw name
 	rules    map[int64]folderRule
+	keywords map[string]bool  // places that got messages with keywords
+	limits   map[int64]string // what they can't keep for good, by source folder
 	view     View
 	folders  map[int64]*ledger.Folder
 	compared map[int64]bool // folders whose source was listed in full
@@ -168,7 +170,7 @@ type hereMark struct {
 func newRound(p *pass) *round {
 	r := &round{
 		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{},
-		here: map[string]*hereMark{}, problems: map[int64]string{}, rules: map[int64]folderRule{}, listing: map[string]wire.Folder{},
+		here: map[string]*hereMark{}, problems: map[int64]string{}, rules: map[int64]folderRule{}, keywords: map[string]bool{}, limits: map[int64]string{}, listing: map[string]wire.Folder{},
 	}
 	for range p.Pairs {
 		r.pairs = append(r.pairs, &pair{o: p.Options, ahead: map[int]int64{}})

@@ -33,6 +33,7 @@ type sourceConn interface {
 type destinationConn interface {
 	Folders(ctx context.Context) ([]wire.Folder, error)
 	Namespace() wire.Namespace
+	Quota(ctx context.Context, raw string) ([]wire.QuotaRoot, error)
 	Create(ctx context.Context, raw string) error
 	Subscribe(ctx context.Context, raw string) error
 	Select(ctx context.Context, raw string) (wire.Selected, error)

@@ -56,6 +56,7 @@ type VerifiedFolder struct {
 	Classes         map[Class]int // their sum is Messages
 	Octets          int64         // of those that are here or elsewhere
 	Problem         string        // why the folder could not be read; then Messages is 0 and means nothing
+	Limits          string        // what of it this server can't keep for good (L6), as the last pass found
 }
 
 // Finding is one message that a person may want to look at. Nothing of what its writer wrote is in it.
@@ -206,7 +207,7 @@ func (v *verifier) listBoth(ctx context.Context) error {
 		if line.Selectable {
 			v.there = append(v.there, line)
 			v.report.Folders = append(v.report.Folders, VerifiedFolder{Name: strings.Join(line.Name, "/"), SourceName: line.Raw,
-				DestinationName: v.known[line.Raw].DestinationName, Classes: map[Class]int{}})
+				DestinationName: v.known[line.Raw].DestinationName, Limits: v.known[line.Raw].Limits, Classes: map[Class]int{}})
 			total += int(line.Status.Messages)
 		}
 	}

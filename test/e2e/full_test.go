@@ -19,8 +19,8 @@ func TestFullAccountGoesOnWhenItsQuotaIsRaised(t *testing.T) { // L1, L2
 	s := start(t, func(o *site.Options) { o.Dest.Quota = "10K" })
 	must(t, corpus.Seed(s.Source, anna, annaPass, corpus.Small()))
 	owner := login(t, s, anna, annaPass)
-	wantShown(t, s, anna, told{"The account " + anna + " is full here; nothing is lost, the pass goes on when its quota is larger.",
-		"Answer: NO [OVERQUOTA] Quota exceeded", "doveadm quota get -u " + anna + "   # then: mailstork account sync " + anna})
+	wantShown(t, s, anna, told{"Nothing of it was begun, so that new mail still has room.",
+		"Answer: QUOTA \"User quota\" (STORAGE ", "doveadm quota get -u " + anna + "   # raise it, then: mailstork account sync " + anna})
 	here := 0
 	for _, folder := range []string{"INBOX", "Sent"} {
 		status, err := owner.Examine(folder)

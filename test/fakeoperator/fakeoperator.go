@@ -123,7 +123,8 @@ func accounts() []control.AccountDetail {
 	}
 	return []control.AccountDetail{
 		{Account: anna, Credential: true, Folders: []control.Folder{
-			{Source: "INBOX", Destination: "INBOX", Messages: 12_000, Copied: 11_640, Delivered: 12, Deleted: 348},
+			{Source: "INBOX", Destination: "INBOX", Messages: 12_000, Copied: 11_640, Delivered: 12, Deleted: 348,
+				Limits: "more than 26 keywords: a Maildir keeps these only in Dovecot's index, so that rebuilding it would lose them on 12 messages: projekt-x (9), later (4)"},
 			{Source: "INBOX.Gesendete Objekte", Destination: "Sent", Messages: 7_139, Copied: 7_137, Refused: 2},
 			{Source: "INBOX.Été à la mer", Destination: "Été à la mer", Messages: 1, Copied: 1},
 		}},

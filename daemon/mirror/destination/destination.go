@@ -145,6 +145,11 @@ func (c *Conn) Folders(ctx context.Context) ([]Folder, error) {
 	return c.w.Folders(ctx)
 }
 
+// Quota returns the limits that a folder is under, as far as the server tells them.
+func (c *Conn) Quota(ctx context.Context, raw string) ([]wire.QuotaRoot, error) {
+	return c.w.Quota(ctx, raw)
+}
+
 // Create makes a folder; one that exists already is no error.
 func (c *Conn) Create(ctx context.Context, raw string) error {
 	err := c.simple(ctx, "CREATE", raw)

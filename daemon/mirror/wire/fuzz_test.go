@@ -23,6 +23,7 @@ func FuzzTokeniser(f *testing.F) {
 		"* LIST (\\Sent) \"/\" {3}\r\nabc\r\n* LIST () NIL R&D\r\n* STATUS x (MESSAGES 1)\r\n* LSUB () \"\" \"x\"\r\n",
 		"* ESEARCH (TAG \"a\") UID ALL 1:3,7\r\n* SEARCH 1 2 3\r\n* VANISHED (EARLIER) 1:9\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n",
 		"* OK [UIDVALIDITY 1] x\r\n* OK [FOO\r\n* FLAGS (a]b)\r\n* 9 EXISTS\r\n+ \r\n",
+		"* QUOTA \"a\" (STORAGE 1 2 MESSAGE 3)\r\n* STATUS INBOX (SIZE 9)\r\n* QUOTA (a) b\r\n",
 		"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (DATE)] \"x\" FLAGS ((()",
 	} {
 		f.Add([]byte(s))
@@ -42,6 +43,12 @@ func FuzzTokeniser(f *testing.F) {
 				ask(t, c)
 			}
 		}
+		c, err := wire.NewForTest(t.Context(), &noise{said: said, out: []byte("* PREAUTH [CAPABILITY IMAP4rev1 QUOTA STATUS=SIZE] hi\r\n")}, wire.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Sizes(t.Context(), []string{"INBOX", "x"})
+		_, _ = c.Quota(t.Context(), "INBOX")
 	})
 }
 
