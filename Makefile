@@ -15,11 +15,11 @@ ON_24           = Copy|Killed|FirstPass|PassWithout|Full|Login|Quota
 
 .PHONY: build test check crash e2e faults demo deb container fresh fuzz docs golden
 
-build: bin/mailstork
+build: bin/mailstork bin/mailstork-checkpassword
 
-bin/mailstork: FORCE
+bin/%: FORCE
 	@scripts/need.sh ca-certificates
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ ./cmd/mailstork
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ ./cmd/$*
 
 FORCE:
 
@@ -47,6 +47,9 @@ e2e: ## the long tests on real servers
 	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/... ./test/faults
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -short -timeout 30m ./daemon/mirror ./daemon/mirror/source ./daemon/mirror/destination ./test/testbed/... ./test/compare/... ./test/corpus/...
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -timeout 30m -run '$(ON_24)' ./test/e2e/...
+	DOVECOT_DESTINATION=2.4 HOOK_WAY=socket REQUIRE=1 go test -count=1 ./daemon/provision
+	DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 ./daemon/provision
+	HOOK_WAY=checkpassword REQUIRE=1 go test -count=1 ./daemon/provision
 
 faults: ## a real process on Dovecot 2.3 and 2.4, cut and killed at every boundary on the wire, FAULT_REPEATS times
 	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap

@@ -9,6 +9,7 @@ import (
 	"mailstork/daemon/config"
 	"mailstork/daemon/provision"
 	"mailstork/daemon/secret"
+	"mailstork/daemon/setup"
 )
 
 const masterPasswordOctets = 32
@@ -26,7 +27,7 @@ func writeMaster(c config.Dovecot) (secret.Secret, error) {
 	if _, err := rand.Read(salt); err != nil {
 		return secret.Secret{}, fmt.Errorf("making master password: %w", err)
 	}
-	line := fmt.Sprintf("%s:%s::::::allow_nets=%s\n", c.MasterUser, ssha256(password, salt), sessionNetwork)
+	line := fmt.Sprintf("%s:%s::::::allow_nets=%s\n", c.MasterUser, ssha256(password, salt), setup.SessionNetwork)
 	if err := provision.ReplaceFile(c.MasterFile, []byte(line), c.FileGroup); err != nil {
 		return secret.Secret{}, fmt.Errorf("writing master user: %w", err)
 	}

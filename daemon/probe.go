@@ -26,8 +26,6 @@ import (
 // (docs/adr/0002). The master user may log in from nowhere else.
 var sessionAddress = netip.MustParseAddr("127.77.0.1")
 
-const sessionNetwork = "127.77.0.1/32"
-
 // probeSource connects to a source without any password: what can't even greet us is no source. It returns what the
 // source says it is (RFC 2971), if it does.
 func (d *Daemon) probeSource(ctx context.Context, source account.Source) (id string, err error) {

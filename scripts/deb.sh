@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds dist/mailstork_VERSION_ARCH.deb from bin/mailstork. The same commit gives the same bytes.
+# Builds dist/mailstork_VERSION_ARCH.deb from what is in bin/. The same commit gives the same bytes.
 set -eu
 cd "$(dirname "$0")/.."
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
@@ -17,7 +17,7 @@ export DEB_VERSION
 stage=dist/stage
 rm -rf "$stage"
 mkdir -p "$stage/doc" "$stage/man1" "$stage/man5"
-install -m 0755 bin/mailstork "$stage/mailstork"
+install -m 0755 bin/mailstork bin/mailstork-checkpassword "$stage/"
 install -m 0644 README.md docs/*.md packaging/copyright "$stage/doc/"
 for page in docs/man/*.[15]; do
     gzip -9n <"$page" >"$stage/man${page##*.}/${page##*/}.gz"

@@ -118,6 +118,10 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"account-sync-refused", "account sync anna@example.org dora@example.org"},
 		{"account-pause-dry-run", "account pause anna@example.org --dry-run"},
 		{"log", "log anna@example.org"},
+		{"setup-dovecot-2.3", "setup dovecot --print --dovecot 2.3"},
+		{"setup-dovecot-2.4", "setup dovecot --print --dovecot 2.4"},
+		{"setup-dovecot-checkpassword", "setup dovecot --print --dovecot 2.3 --checkpassword"},
+		{"setup-dovecot-unknown", "setup dovecot --print --dovecot 2.2"},
 		{"not-found", "account show nobody@example.org"},
 		{"usage", "account list --sate following"},
 	}
@@ -141,7 +145,7 @@ func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
 		if has(changing, c.Name()) && c.Flags().Lookup("dry-run") == nil {
 			t.Errorf("%s changes and has no --dry-run", c.CommandPath())
 		}
-		if !has(reading, c.Name()) && !has(changing, c.Name()) && !c.HasSubCommands() && !has("serve, copy", c.Name()) {
+		if !has(reading, c.Name()) && !has(changing, c.Name()) && !c.HasSubCommands() && !has("serve, copy, dovecot", c.Name()) {
 			t.Errorf("%s is neither a reading nor a changing verb: add it to this test", c.CommandPath())
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {

@@ -31,7 +31,7 @@ Every command that reads has --json. Every command that changes something has --
 	root.SetVersionTemplate("mailstork {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", defaultConfig, "configuration `FILE`")
-	root.AddCommand(a.serve(), a.status(), a.doctor(), a.domain(), a.dns(), a.account(), a.copy(), a.log(), a.version())
+	root.AddCommand(a.serve(), a.status(), a.doctor(), a.setup(), a.domain(), a.dns(), a.account(), a.copy(), a.log(), a.version())
 	return root
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -91,6 +92,26 @@ func (v *slowVerifier) Verify(ctx context.Context, src account.Source, user stri
 	return v.IMAPVerifier.Verify(ctx, src, user, password)
 }
 
+// HOOK_WAY says how Dovecot asks the hook in all tests here: by the password grant over TCP (2.3 and 2.4), over a Unix
+// socket (2.4), or through the program mailstork-checkpassword (2.3).
+const (
+	wayVariable      = "HOOK_WAY"
+	waySocket        = "socket"
+	wayCheckpassword = "checkpassword"
+)
+
+// checkpassword builds the program where Dovecot may run it.
+func checkpassword(t *testing.T, lab *testbed.Lab) string {
+	t.Helper()
+	program := filepath.Join(lab.Dir, "mailstork-checkpassword")
+	build := exec.Command("go", "build", "-o", program, "mailstork/cmd/mailstork-checkpassword")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
 func newSite(t *testing.T, accounts map[string]string, extra string) *site {
 	t.Helper()
 	testbed.Need(t, "dovecot")
@@ -123,9 +144,18 @@ func newSite(t *testing.T, accounts map[string]string, extra string) *site {
 	if err := s.provisioner.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.startHook("127.0.0.1:0")
-	s.destination, err = lab.StartDestination(testbed.DestinationOptions{HomeDir: home, HookAddress: s.address, HookSecret: "client secret",
-		PassdbFile: filepath.Join(state, "dovecot", "passdb"), UserdbFile: filepath.Join(state, "dovecot", "userdb"), ExtraConfig: extra})
+	options := testbed.DestinationOptions{HomeDir: home, HookSecret: "client secret", PassdbFile: filepath.Join(state, "dovecot", "passdb"),
+		UserdbFile: filepath.Join(state, "dovecot", "userdb"), ExtraConfig: extra}
+	address := "127.0.0.1:0"
+	switch os.Getenv(wayVariable) {
+	case waySocket:
+		address = filepath.Join(state, "hook.sock")
+	case wayCheckpassword:
+		options.Checkpassword = checkpassword(t, lab)
+	}
+	s.startHook(address)
+	options.HookAddress = s.address
+	s.destination, err = lab.StartDestination(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +175,17 @@ func (s *site) addDomain(name string) {
 	}
 }
 
+func listen(address string) (net.Listener, error) {
+	if !strings.HasPrefix(address, "/") {
+		return net.Listen("tcp", address)
+	}
+	listener, err := net.Listen("unix", address)
+	if err == nil {
+		err = os.Chmod(address, 0o666) // Dovecot's auth process is another user; the client_secret protects it
+	}
+	return listener, err
+}
+
 func (s *site) startHook(address string) {
 	s.t.Helper()
 	hook, err := authhook.New(s.t.Context(), authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.decisions, Notebook: forgetful{},
@@ -152,7 +193,7 @@ func (s *site) startHook(address string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -296,6 +337,9 @@ func TestEveryByteThatDovecotTakesReachesTheSource(t *testing.T) {
 		}
 	}
 	passwords := map[string]string{"anna@example.org": string(all), "bert@example.org": " +&=%41;\\\"'", "carl@example.org": strings.Repeat("ä", 300)}
+	if os.Getenv(wayVariable) == wayCheckpassword {
+		passwords["carl@example.org"] = strings.Repeat("ä", 200) // Dovecot gives that program 512 octets for all
+	}
 	s := newSite(t, passwords, "")
 	for address, password := range passwords {
 		s.wantIn(address, password)
@@ -318,7 +362,12 @@ func TestWhoIsNotOursIsLeftToTheSitesOtherPassdb(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, nil, "passdb {\n driver = passwd-file\n args = "+other+"\n}\nuserdb {\n driver = static\n args = uid=5000 gid=5000 home="+dir+"/home/%u allow_all_users=yes\n}\n")
+	passdb := "passdb {\n driver = passwd-file\n args = " + other + "\n}\nuserdb {\n driver = static\n args = uid=5000 gid=5000 home=" + dir + "/home/%u allow_all_users=yes\n}\n"
+	if os.Getenv("DOVECOT_DESTINATION") == testbed.Dovecot24 {
+		passdb = "passdb passwd-file {\n passwd_file_path = " + other + "\n}\nuserdb static {\n static_allow_all_users = yes\n fields {\n uid = 5000\n gid = 5000\n home = " +
+			dir + "/home/%{user}\n }\n}\n"
+	}
+	s := newSite(t, nil, passdb)
 	if _, err := s.destination.Doveadm("auth", "test", "zoe@example.com", "zoe's"); err != nil {
 		t.Errorf("%v; the hook said %+v", err, s.decisions.last())
 	}
@@ -340,7 +389,7 @@ func TestDovecotWithAnotherClientSecretSaysUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", s.address)
+	listener, err := listen(s.address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -414,7 +414,7 @@ func (l *life) locksNobodyOut() {
 }
 
 func (l *life) leavesNothing(before string) {
-	l.run(`rm /etc/dovecot/conf.d/05-mailstork.conf /etc/dovecot/mailstork-oauth2.conf.ext
+	l.run(`rm /etc/dovecot/conf.d/05-mailstork.conf /etc/dovecot/mailstork-hook.conf.ext
 		systemctl restart dovecot
 		rm -r /var/lib/mailstork
 		dpkg -i /srv/mailstork.deb`)

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"authhook/guard":              {"daemon/account"},
 	"authhook/checkpassword":      {"daemon/secret"},
 	"daemon":                      {"daemon", "authhook", "dnscheck"},
+	"daemon/setup":                {},
 	"daemon/eventlog":             {"daemon/account"},
 	"daemon/store":                {"daemon/account"},
 	"daemon/provision":            {"daemon/account", "daemon/secret", "daemon/store"},

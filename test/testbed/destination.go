@@ -3,6 +3,9 @@ package testbed
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
+
+	"mailstork/daemon/setup"
 )
 
 // DestinationOptions describe this server. The three files belong to the daemon;
@@ -16,8 +19,10 @@ type DestinationOptions struct {
 	UserdbFile string // every account; default in the lab
 	MasterFile string // the daemon's own login; default in the lab
 
-	HookAddress string // host:port of the auth hook; default one where nobody listens
+	HookAddress string // host:port of the auth hook, or the path of its socket (2.4); default one where nobody listens
 	HookSecret  string // default "secret"
+	// Checkpassword is the program of that passdb, in place of the password grant (2.3 only).
+	Checkpassword string
 
 	// For tests without a daemon: accounts that are there already, and a master
 	// user for the login "address*MasterUser".
@@ -92,11 +97,11 @@ func (c *dovecotConfig) useFiles(o DestinationOptions) {
 		}
 	}
 	c.DropInFile = filepath.Join(c.Dir, "mailstork.conf")
-	c.HookFile = filepath.Join(c.Dir, "mailstork-oauth2.conf.ext")
+	c.HookFile = filepath.Join(c.Dir, "mailstork-hook.conf.ext")
 }
 
 func (c *dovecotConfig) useHook(o DestinationOptions) error {
-	c.HookAddress, c.HookSecret = o.HookAddress, o.HookSecret
+	c.HookAddress, c.HookSecret, c.Checkpassword = o.HookAddress, o.HookSecret, o.Checkpassword
 	if c.HookSecret == "" {
 		c.HookSecret = "secret"
 	}
@@ -109,12 +114,21 @@ func (c *dovecotConfig) useHook(o DestinationOptions) error {
 }
 
 func writeDestination(c *dovecotConfig) error {
-	// The secret is for Dovecot's auth process alone.
-	if err := renderTo(c.HookFile, 0o640, dovecotGID(), c.edition.config("mailstork-oauth2.conf.ext", "mailstork-oauth2-2.4.conf"), c); err != nil {
+	values := setup.Values{Version: c.edition.version, MasterFile: c.MasterFile, PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile,
+		MasterSeparator: "*", HookFile: c.HookFile, Hook: c.HookAddress, Secret: c.HookSecret,
+		Checkpassword: c.Checkpassword, SecretFile: c.HookFile}
+	files, err := setup.Dovecot(values, c.DropInFile)
+	if err != nil {
 		return err
 	}
-	if err := renderTo(c.DropInFile, 0o644, 0, c.edition.config("mailstork-dovecot-2.3.conf", "mailstork-dovecot-2.4.conf"), c); err != nil {
-		return err
+	for _, file := range files {
+		gid := 0
+		if strings.HasSuffix(file.Owner, ":dovecot") {
+			gid = dovecotGID()
+		}
+		if err := replaceFile(file.Path, file.Mode, gid, []byte(file.Text)); err != nil {
+			return err
+		}
 	}
 	return renderTo(c.ConfFile, 0o644, 0, c.edition.config("destination.conf", "destination-2.4.conf"), c)
 }

@@ -61,6 +61,7 @@ type dovecotConfig struct {
 	ExtraConfig                   string
 	DropInFile, HookFile          string
 	HookAddress, HookSecret       string
+	Checkpassword                 string
 }
 
 // defaultSpecialUse is what Debian's Dovecot declares.

@@ -1,9 +1,8 @@
 # What an administrator does after the installation, as docs/operations.md says.
-cp /usr/share/mailstork/dovecot-2.3/mailstork.conf /etc/dovecot/conf.d/05-mailstork.conf
-sed "s/CLIENT_SECRET/$(cat /var/lib/mailstork/hook-secret)/" /usr/share/mailstork/dovecot-2.3/mailstork-oauth2.conf.ext \
-    >/etc/dovecot/mailstork-oauth2.conf.ext
-chown root:dovecot /etc/dovecot/mailstork-oauth2.conf.ext
-chmod 0640 /etc/dovecot/mailstork-oauth2.conf.ext
+mailstork setup dovecot --print=drop-in >/etc/dovecot/conf.d/05-mailstork.conf
+mailstork setup dovecot --print=hook | sed "s/CLIENT_SECRET/$(cat /var/lib/mailstork/hook-secret)/" >/etc/dovecot/mailstork-hook.conf.ext
+chown root:dovecot /etc/dovecot/mailstork-hook.conf.ext
+chmod 0640 /etc/dovecot/mailstork-hook.conf.ext
 doveconf -n >/dev/null
 systemctl restart dovecot
 
