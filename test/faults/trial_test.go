@@ -174,6 +174,8 @@ func (b *bench) try(faults ...fault) (v verdict, reached bool, err error) {
 	}
 	t.there.Idle()
 	t.here.Idle() // what comes late is here
+	t.there.Arm(faultproxy.Never, 0)
+	t.here.Arm(faultproxy.Never, 0)
 	if _, err := o.act(); err != nil {
 		return v, false, err
 	}
