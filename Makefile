@@ -44,7 +44,8 @@ crash: ## a fault at every place, twice in a row, and the mutants; CRASH_THIN=1 
 e2e: ## the long tests on real servers
 	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap
 	@scripts/dovecot-2.4.sh
-	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/... ./test/faults
+	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/...
+	REQUIRE=1 go test -count=1 -timeout 30m ./test/faults
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -short -timeout 30m ./daemon/mirror ./daemon/mirror/source ./daemon/mirror/destination ./test/testbed/... ./test/compare/... ./test/corpus/...
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -timeout 30m -run '$(ON_24)' ./test/e2e/...
 	DOVECOT_DESTINATION=2.4 HOOK_WAY=socket REQUIRE=1 go test -count=1 ./daemon/provision

@@ -149,11 +149,15 @@ func TestSeedPutsStandardOnAServerWithoutLoss(t *testing.T) {
 	}
 }
 
-func TestDovecotItselfChangesOnlyTheFutureDateOfAwkward(t *testing.T) {
+// Dovecot 2.3.19 gives a date before 1970 back; 2.4.1 makes it 1970.
+func TestDovecotItselfChangesOnlyTheImpossibleDatesOfAwkward(t *testing.T) {
 	account := Awkward()
 	account.Folders = append(account.Folders, Folder{Path: []string{"INBOX"}})
 	read := seedAndRead(t, account, testbed.SourceOptions{Separator: "/"})
 	differences := compare.Differences(asRead(account, read.Namespace), read, compare.Options{})
+	differences = slices.DeleteFunc(differences, func(text string) bool {
+		return strings.Contains(text, "dated 1969-07-20T20:17:40Z at the source, 1970-01-01T00:00:00Z at the destination")
+	})
 	if len(differences) != 1 || !strings.Contains(differences[0], "2099-01-01T00:00:00Z at the source") {
 		t.Errorf("got:\n%s\nwant the future date changed", compare.Report(differences, 20))
 	}

@@ -35,7 +35,7 @@ func TestTheFenceWaitsForAGhostAndWhatItAppends(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	err := destination.Fence(ctx(t), l.fenceOptions(300*time.Millisecond))
+	err := destination.Fence(ctx(t), l.fenceOptions(2*time.Second))
 	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(ghost)) {
 		t.Fatalf("the fence did not see the ghost %d: %v", ghost, err)
 	}
