@@ -130,6 +130,9 @@ type Mirror struct {
 	// So many of the newest messages of the inbox are here before anything else, for somebody who has logged in. 0: all
 	// folders in the order of the source.
 	NewestFirst int `yaml:"newest_first_messages" default:"50" bounds:"0..1000" bad:"1001"`
+	// When the inbox is complete, the messages that came first are filed anew behind the older ones, once, so that mail
+	// programs that sort by arrival show them at the right end. A POP3 program that has fetched them fetches them again.
+	Refile bool `yaml:"refile" default:"true" bounds:"true|false" bad:"maybe"`
 	// Time from the end of a pass to the next while an account is following.
 	PassInterval Seconds `yaml:"pass_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
 	// Time to the next try after the first failed pass; it doubles with every further one.

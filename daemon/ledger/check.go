@@ -40,8 +40,12 @@ func (l *Ledger) CheckSettled(ctx context.Context, accountID int64) ([]Violation
 		return nil, err
 	}
 	intended, err := l.Intended(ctx, accountID)
-	for _, m := range intended {
-		found = append(found, Violation{"L1", fmt.Sprintf("%s is still intended after the pass", m.Key)})
+	if err != nil {
+		return nil, err
+	}
+	refiling, err := l.Refiling(ctx, accountID)
+	for _, m := range append(intended, refiling...) {
+		found = append(found, Violation{"L1", fmt.Sprintf("%s is still %s after the pass", m.Key, m.Stage)})
 	}
 	return found, err
 }
@@ -97,10 +101,16 @@ func (c *checker) message(f Folder, m Message) {
 		}
 	case Confirmed:
 		c.confirmed(m)
+	case Refiling:
+		c.confirmed(m)
+		if m.Fate != Copied || !m.Appended || m.Intent.Batch == "" || m.Intent.UIDNext <= m.Place.UID {
+			c.report("L2", "%s is filed anew, but nobody could find it again (%s, UID %d, UIDNEXT %d, batch %q)",
+				m.Key, m.Fate, m.Place.UID, m.Intent.UIDNext, m.Intent.Batch)
+		}
 	default:
 		c.report("L1", "%s has the stage %q", m.Key, m.Stage)
 	}
-	if m.Stage == Confirmed && m.Place.UID != 0 {
+	if (m.Stage == Confirmed || m.Stage == Refiling) && m.Place.UID != 0 {
 		place := claim{m.Place.Folder, m.Place.UIDValidity, m.Place.UID}
 		if place.folder == "" {
 			place.folder = f.DestinationName

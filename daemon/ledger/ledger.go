@@ -28,10 +28,11 @@ var Fates = []Fate{Copied, Delivered, Deleted, Skipped, Refused}
 // Stage is how certain a row is. A row that does not exist is a message that is new.
 type Stage string
 
-// The stages of a row: intended → confirmed | parked.
+// The stages of a row: intended → confirmed | parked; and confirmed → refiling → confirmed.
 const (
 	Intended  Stage = "intended"  // its APPEND may have taken effect; only a look behind the fence can tell (L2)
 	Confirmed Stage = "confirmed" // its fate is settled
+	Refiling  Stage = "refiling"  // it is copied, and a second copy may be behind it in its folder, with a UID from Intent.UIDNext on
 	Parked    Stage = "parked"    // its APPEND may have taken effect and its owner may have removed it: reported, never repeated
 )
 

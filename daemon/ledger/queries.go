@@ -39,9 +39,9 @@ WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
 
 	selectMessage = `SELECT ` + messageColumns + ` FROM message` + whereKey
 
-	selectIntended = `SELECT ` + messageColumns + `
+	selectInStage = `SELECT ` + messageColumns + `
 FROM message JOIN folder ON folder.folder_id = message.folder_id
-WHERE account_id = $1 AND stage = 'intended'
+WHERE account_id = $1 AND stage = $2
 ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
 	selectExceptions = `SELECT ` + messageColumns + `, folder.source_name
@@ -69,9 +69,9 @@ FROM folder LEFT JOIN (
            count(*) FILTER (WHERE stage = 'parked') AS parked,
            count(*) FILTER (WHERE source_gone = 0) AS present,
            count(*) FILTER (WHERE source_gone = 1) AS gone,
-           sum(size_octets) FILTER (WHERE stage = 'confirmed' AND fate = 'copied') AS octets,
+           sum(size_octets) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied') AS octets,
            sum(size_octets) FILTER (WHERE source_gone = 0) AS listed,
-           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'copied') AS copied,
+           count(*) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied') AS copied,
            count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'delivered') AS delivered,
            count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'deleted') AS deleted,
            count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'skipped') AS skipped,
@@ -95,6 +95,13 @@ UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidva
 		whereKey + ` AND stage = 'intended'`
 	forgetMessage = `DELETE FROM message` + whereKey + ` AND stage = 'intended'`
 	parkMessage   = `UPDATE message SET stage = 'parked', reason = $4` + whereKey + ` AND stage = 'intended'`
+
+	refileMessage = `
+UPDATE message SET stage = 'refiling', intent_batch = $4, intent_uidnext = $5` + whereKey +
+		` AND stage = 'confirmed' AND fate = 'copied' AND appended = 1 AND destination_uid > 0`
+	refiledMessage = `
+UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` +
+		whereKey + ` AND stage = 'refiling'`
 
 	updateFate    = `UPDATE message SET fate = $4, reason = $5` + whereKey + ` AND stage = 'confirmed'`
 	updateFlags   = `UPDATE message SET flags = $4` + whereKey

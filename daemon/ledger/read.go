@@ -33,7 +33,12 @@ func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, e
 
 // Intended returns the rows of an account whose APPEND may or may not have taken effect.
 func (l *Ledger) Intended(ctx context.Context, accountID int64) ([]Message, error) {
-	return query(ctx, l, "reading intended messages", selectIntended, newMessageScanner().scan, accountID)
+	return query(ctx, l, "reading intended messages", selectInStage, newMessageScanner().scan, accountID, string(Intended))
+}
+
+// Refiling returns the rows of an account whose messages may be here twice, or under another UID.
+func (l *Ledger) Refiling(ctx context.Context, accountID int64) ([]Message, error) {
+	return query(ctx, l, "reading messages that are filed anew", selectInStage, newMessageScanner().scan, accountID, string(Refiling))
 }
 
 // Claimed returns the UIDs in a destination folder that rows of the account stand for, ascending.

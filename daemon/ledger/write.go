@@ -114,6 +114,25 @@ func (t *Tx) Confirm(key Key, place Place) error {
 	return t.row("confirming", key, confirmMessage, place.Folder, place.UIDValidity, place.UID)
 }
 
+// Refile notes copied messages that are about to be stored a second time in their folder, behind the others, and then
+// removed where they are. Intent is filled in.
+func (t *Tx) Refile(messages []Message) error {
+	for _, m := range messages {
+		if m.Intent.Batch == "" || m.Intent.UIDNext <= m.Place.UID {
+			return fmt.Errorf("%w L2: filing %s anew without batch or UIDNEXT", ErrBroken, m.Key)
+		}
+		if err := t.row("filing anew", m.Key, refileMessage, m.Intent.Batch, m.Intent.UIDNext); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Refiled settles a message that was filed anew: it is at place, and nowhere else.
+func (t *Tx) Refiled(key Key, place Place) error {
+	return t.row("settling the place of", key, refiledMessage, place.Folder, place.UIDValidity, place.UID)
+}
+
 // Forget settles an intended message: its APPEND never took effect, so it is new again.
 func (t *Tx) Forget(key Key) error { return t.row("forgetting", key, forgetMessage) }
 

@@ -40,6 +40,9 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 			return err
 		}
 	}
+	if err := r.refile(ctx); err != nil {
+		return err
+	}
 	if err := r.checkLimits(ctx); err != nil {
 		return err
 	}

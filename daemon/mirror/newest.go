@@ -46,7 +46,11 @@ func (r *round) newestFirst(ctx context.Context) error {
 	r.expect(w)
 	err = r.copy(ctx, w.appends)
 	r.early += r.progress.Messages - before
-	return err
+	if err != nil {
+		return err
+	}
+	// Answers tell what came, but not always: what was settled without one is here, too (L3).
+	return r.learnMade(ctx, len(w.appends) > 0)
 }
 
 // withoutRows leaves out what has a row that the plan would settle first.

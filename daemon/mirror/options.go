@@ -29,8 +29,9 @@ type Options struct {
 	// KeepDir is where the bytes of messages are kept that the destination refuses; made when needed.
 	KeepDir string
 	// Newest is how many of the inbox's newest messages come before everything else in the first pass, for an owner who
-	// waits for them; 0 for one who doesn't.
+	// waits for them; 0 for one who doesn't. Refile: when the inbox is complete, these are filed anew behind the others.
 	Newest int
+	Refile bool
 	// Pairs is the number of connections to each side; 0 means 2.
 	Pairs int
 	// Batch is the most messages of one APPEND; 0 means 100.

@@ -205,12 +205,19 @@ func (r *round) run(ctx context.Context) error {
 // client sent (L2).
 func (r *round) fence(ctx context.Context) error {
 	rows, err := r.Ledger.Intended(ctx, r.Account.ID)
-	if err != nil || len(rows) == 0 {
+	if err != nil {
+		return err
+	}
+	refiling, err := r.Ledger.Refiling(ctx, r.Account.ID)
+	if err != nil || len(rows)+len(refiling) == 0 {
 		return err
 	}
 	r.phase("fencing", "")
 	if err := r.Fence(ctx); err != nil {
 		return onDestination(err)
+	}
+	if err := r.settleRefiling(ctx); err != nil {
+		return err
 	}
 	return r.settle(ctx)
 }

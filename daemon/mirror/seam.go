@@ -45,6 +45,7 @@ type destinationConn interface {
 	Digests(ctx context.Context, uids []uint32, fn func(uid uint32, size int64, digest [32]byte) error) (missing []uint32, err error)
 	StoreFlags(ctx context.Context, uids []uint32, change destination.FlagChange, flags []string) (unkept []string, err error)
 	Expunge(ctx context.Context, uids []uint32) error
+	CopyBehind(ctx context.Context, uids []uint32) (destination.Copied, error)
 	BeginAppend(raw string) batch
 	Oddities() []wire.Oddity
 	Err() error
@@ -103,6 +104,13 @@ func (s stepped) Expunge(ctx context.Context, uids []uint32) error {
 		return err
 	}
 	return s.Conn.Expunge(ctx, uids)
+}
+
+func (s stepped) CopyBehind(ctx context.Context, uids []uint32) (destination.Copied, error) {
+	if err := s.before(ctx, "copy"); err != nil {
+		return destination.Copied{}, err
+	}
+	return s.Conn.CopyBehind(ctx, uids)
 }
 
 func (s stepped) BeginAppend(raw string) batch { return steppedBatch{s.Conn.BeginAppend(raw), s} }

@@ -81,6 +81,8 @@ func (v *verifier) ofRow(f ledger.Folder, m sighting, row ledger.Message) explan
 	switch {
 	case row.Stage == ledger.Intended:
 		return explanation{Pending, "it is in doubt whether it arrived; the next pass finds out"}
+	case row.Stage == ledger.Refiling:
+		return explanation{Pending, "it is being filed anew; the next pass finds out where it is"}
 	case row.Stage == ledger.Parked:
 		return explanation{Parked, row.Reason}
 	case expungedByUs(row), row.SourceGone && row.Fate == ledger.Copied:

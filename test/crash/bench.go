@@ -132,7 +132,8 @@ func (b *Bench) options() mirror.Options {
 		},
 		Destination: destination.Options{Address: b.local.Addr().String(), User: owner, IdleTimeout: patience},
 		Policy:      mirror.Policy{Switched: b.scenario.switched},
-		Fence:       b.fence, Step: b.step,
+		Newest:      b.scenario.newest, Refile: true,
+		Fence: b.fence, Step: b.step,
 		Now: func() time.Time { return b.clock },
 	}
 }

@@ -35,6 +35,9 @@ const (
 // Actions are all of them.
 var Actions = []Action{Nothing, DeleteNewest, DeleteFirst, MoveNewest, MoveFirst, FlagNewest, Deliver, DeliverMove, GapMoveTwin}
 
+// kept is a folder that only the owner has.
+const kept = "Kept"
+
 // act does the action once. It notes whether there was anything to do.
 func (b *Bench) act() {
 	if b.acted {
@@ -86,7 +89,7 @@ func (b *Bench) move(name string, uid uint32) bool {
 	}
 	l, found := b.here.remove(name, uid)
 	if found {
-		b.here.put("Kept", l)
+		b.here.put(kept, l)
 	}
 	return found
 }
@@ -127,6 +130,7 @@ type Scenario struct {
 	batch    int  // messages of one batch at most; 0: any number
 	both     bool // two connections to each side: the order of steps is not always the same
 	gap      time.Duration
+	newest   int                 // messages of the inbox that come first, and are filed anew at the end
 	adopted  bool                // messages are here before the first pass
 	later    func(source *world) // what happens at the source after a first good pass
 	here     func(here *world)   // what is here before it
@@ -182,6 +186,7 @@ var Scenarios = []*Scenario{
 		grown(w)
 		w.remove("INBOX", 3)
 	}},
+	{name: "newest-first", batch: 2, gap: minute, switched: true, newest: 2},
 	{name: "two-connections", batch: 1, both: true, gap: minute, switched: true},
 }
 

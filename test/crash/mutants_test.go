@@ -30,6 +30,13 @@ var allMutants = []mutant{
 		}, "TWICE", ""},
 	{"without the vanished check a deleted message comes back", "settle.go",
 		[][2]string{{"case gaps == 0, whole", "case gaps >= 0, whole"}}, "BACK", ""},
+	{"without the intent of filing anew the owner is blamed", "refile.go",
+		[][2]string{
+			{"return tx.Refile(rows)", "return nil"},
+			{"place.UID = copied.To[slices.Index(copied.From, row.Place.UID)]\n\t\t\tif err := tx.Refiled(row.Key, place)", "place.UID = copied.To[slices.Index(copied.From, row.Place.UID)]\n\t\t\tif err := tx.SetPlace(row.Key, place)"},
+		}, "BLAMED", "newest-first"},
+	{"without a look for second copies a message is here twice", "refile.go",
+		[][2]string{{"if uid >= row.Intent.UIDNext {", "if uid > 1<<31 {"}}, "DOUBLE", "newest-first"},
 	{"a message is lost if its twin was moved and is taken for it", "recover.go",
 		[][2]string{{"if twin {", "if twin && false {"}}, "LOST", "one-by-one"},
 }

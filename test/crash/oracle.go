@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,8 +29,11 @@ func (b *Bench) judge(ctx context.Context, h History) error {
 	if err := b.count(parked); err != nil {
 		return err
 	}
+	if err := b.blamed(ctx, h); err != nil {
+		return err
+	}
 	if h.Action == Nothing {
-		return b.same(parked)
+		return errors.Join(b.same(parked), b.inOrder())
 	}
 	return b.marks()
 }
@@ -66,6 +70,19 @@ func (b *Bench) count(parked map[string]int) error {
 				what = "BACK"
 			}
 			return fmt.Errorf("%s: %q was stored %d times in %q, the source has it %d times", what, title(p.body), n, p.folder, b.reached[p])
+		}
+	}
+	ours := map[place]int{}
+	for name, f := range b.here.folders {
+		for _, l := range f.letters {
+			if l.ours {
+				ours[place{name, l.body}]++
+			}
+		}
+	}
+	for p, n := range ours {
+		if n > b.reached[p] && p.folder != kept {
+			return fmt.Errorf("DOUBLE: %q is %d times in %q, the source has it %d times", title(p.body), n, p.folder, b.reached[p])
 		}
 	}
 	atSource := map[string]int{}
@@ -105,6 +122,38 @@ func bodies(lines []string) (only []string) {
 		only = append(only, body)
 	}
 	return only
+}
+
+// blamed: the ledger does not say that the owner removed more here than he did.
+func (b *Bench) blamed(ctx context.Context, h History) error {
+	n, most := 0, 0
+	if strings.Contains(string(h.Action), "delete") || strings.Contains(string(h.Action), "move") {
+		most = 1
+	}
+	err := b.store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM message WHERE fate = 'deleted' AND reason LIKE '%here'`).Scan(&n)
+	if err == nil && n > most {
+		err = fmt.Errorf("BLAMED: the ledger says that %d messages were removed here, the owner removed %d", n, most)
+	}
+	return err
+}
+
+// inOrder: where the newest came first, the inbox has the order of the source in the end.
+func (b *Bench) inOrder() error {
+	if b.scenario.newest == 0 {
+		return nil
+	}
+	order := func(w *world) (all []string) {
+		for _, l := range w.folders["INBOX"].letters {
+			if l.ours || w == b.source {
+				all = append(all, title(l.body))
+			}
+		}
+		return all
+	}
+	if there, here := order(b.source), order(b.here); !slices.Equal(there, here) {
+		return fmt.Errorf("ORDER: the inbox has %q there and %q here", there, here)
+	}
+	return nil
 }
 
 // marks: what the owner flagged here stays flagged.

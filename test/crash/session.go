@@ -138,7 +138,7 @@ func announced(args string) (l letter, size int, err error) {
 // handle answers a command that only looks, and leaves the others to the bench.
 func (s *session) handle(c command) error {
 	switch c.verb {
-	case "APPEND", "CREATE", "SUBSCRIBE", "UID STORE", "UID EXPUNGE":
+	case "APPEND", "CREATE", "SUBSCRIBE", "UID STORE", "UID COPY", "UID EXPUNGE":
 		answer, err := s.bench.change(s, c)
 		if err == nil {
 			fmt.Fprintf(s.w, "%s %s\r\n", c.tag, answer)
@@ -156,8 +156,8 @@ func (s *session) handle(c command) error {
 		s.examine(c.args)
 	case "UID SEARCH":
 		s.search(c.tag)
-	case "UID FETCH":
-		if err := s.fetch(c.args); err != nil {
+	case "UID FETCH", "FETCH":
+		if err := s.fetch(c.verb == "UID FETCH", c.args); err != nil {
 			return err
 		}
 	default:
@@ -200,7 +200,7 @@ func (s *session) search(tag string) {
 	fmt.Fprintf(s.w, "* ESEARCH (TAG %q) UID ALL %s\r\n", tag, strings.Join(uids, ","))
 }
 
-func (s *session) fetch(args string) error {
+func (s *session) fetch(byUID bool, args string) error {
 	set, items, _ := strings.Cut(args, " ")
 	ranges := parseSet(set)
 	since := uint64(0)
@@ -208,7 +208,11 @@ func (s *session) fetch(args string) error {
 		since, _ = strconv.ParseUint(strings.TrimSuffix(after, ")"), 10, 64)
 	}
 	for i, l := range s.world.folders[s.open].letters {
-		if l.modseq <= since || !ranges.has(l.uid) {
+		number := uint32(i + 1)
+		if byUID {
+			number = l.uid
+		}
+		if l.modseq <= since || !ranges.has(number) {
 			continue
 		}
 		fmt.Fprintf(s.w, "* %d FETCH (UID %d FLAGS (%s) INTERNALDATE %q MODSEQ (%d) RFC822.SIZE %d", i+1, l.uid, strings.Join(l.flags, " "), l.date, l.modseq, len(l.body))

@@ -91,18 +91,24 @@ func (c *Conn) login(ctx context.Context, o Options) error {
 
 // do runs one command whose arguments build adds.
 func (c *Conn) do(ctx context.Context, verb string, build func(*wire.Command)) error {
+	_, err := c.ask(ctx, verb, build)
+	return err
+}
+
+// ask is do for a command whose completion says something.
+func (c *Conn) ask(ctx context.Context, verb string, build func(*wire.Command)) (wire.Reply, error) {
 	leave, err := c.w.Enter(ctx)
 	if err != nil {
-		return err
+		return wire.Reply{}, err
 	}
 	cmd := c.w.Begin(verb)
 	build(cmd)
 	_ = cmd.End(true) // Wait gives its error
-	_, err = cmd.Wait()
+	reply, err := cmd.Wait()
 	if s := wire.Refused(err); s != nil && s.Status == "BAD" {
 		c.w.Drop()
 	}
-	return leave(err)
+	return reply, leave(err)
 }
 
 // simple runs a command whose one argument is a folder.

@@ -110,7 +110,7 @@ CREATE TABLE message (
     folder_id               BIGINT NOT NULL REFERENCES folder (folder_id),
     source_uidvalidity      BIGINT NOT NULL,
     source_uid              BIGINT NOT NULL,
-    stage                   TEXT   NOT NULL CHECK (stage IN ('intended', 'confirmed', 'parked')),
+    stage                   TEXT   NOT NULL CHECK (stage IN ('intended', 'confirmed', 'refiling', 'parked')),
     fate                    TEXT   NOT NULL CHECK (fate IN ('copied', 'delivered', 'deleted', 'skipped', 'refused')),
     reason                  TEXT   NOT NULL DEFAULT '',  -- of skipped, refused and parked; what was not kept
     kept_file               TEXT   NOT NULL DEFAULT '',  -- where the bytes of a refused message are
@@ -129,6 +129,7 @@ CREATE TABLE message (
     PRIMARY KEY (folder_id, source_uidvalidity, source_uid)
 ) WITHOUT ROWID;
 CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
+CREATE INDEX message_refiling ON message (folder_id) WHERE stage = 'refiling';
 
 -- owner: daemon/milter. What was delivered here directly.
 CREATE TABLE delivery (
