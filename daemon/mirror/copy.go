@@ -66,10 +66,11 @@ func (c chunk) parts() (parts []chunk) {
 	if c.folder.DestinationName != inbox {
 		return []chunk{c}
 	}
-	for _, set := range wire.Windows(uidsOf(c.messages)) {
+	rest := c.messages
+	for _, set := range wire.Windows(uidsOf(rest)) {
 		n := int(set.Len())
-		parts = append(parts, chunk{folder: c.folder, validity: c.validity, messages: c.messages[:n]})
-		c.messages = c.messages[n:]
+		parts = append(parts, chunk{folder: c.folder, validity: c.validity, messages: rest[:n]})
+		rest = rest[n:]
 	}
 	return parts
 }
