@@ -5,5 +5,7 @@
 // what must never be seen, search.go looks everywhere, trace.go tells how a moment came about. README.md has the
 // figures, and what is assumed.
 //
+// refile.go is a second, smaller machine for filing anew (ADR 6).
+//
 // The daemon uses nothing of this. Where the package and daemon/mirror say different things, one of them is wrong.
 package model

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailstork/test/site"
+	"mailstork/test/testbed"
+)
+
+// farLine is a way to a server that is so far away: what is sent arrives so much later, in either direction.
+type farLine struct {
+	oneWay   time.Duration
+	listener net.Listener
+	carrying sync.WaitGroup
+}
+
+func (l *farLine) open(address string) (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	l.listener = listener
+	l.carrying.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			l.carrying.Go(func() { l.carry(near, address) })
+		}
+	})
+	return listener.Addr().String(), nil
+}
+
+func (l *farLine) carry(near net.Conn, address string) {
+	defer near.Close()
+	far, err := net.Dial("tcp", address)
+	if err != nil {
+		return // the client sees a closed connection
+	}
+	defer far.Close()
+	var both sync.WaitGroup
+	for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
+		both.Go(func() {
+			l.delay(pair[0], pair[1])
+			_, _ = near.Close(), far.Close()
+		})
+	}
+	both.Wait()
+}
+
+// parcel is some octets and when they arrive.
+type parcel struct {
+	at     time.Time
+	octets []byte
+}
+
+func (l *farLine) delay(to io.Writer, from io.Reader) {
+	parcels := make(chan parcel, 1024)
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for p := range parcels {
+			time.Sleep(time.Until(p.at))
+			if _, err := to.Write(p.octets); err != nil {
+				for range parcels { // the reader must not wait for ever
+				}
+				return
+			}
+		}
+	})
+	for {
+		octets := make([]byte, 32<<10)
+		n, err := from.Read(octets)
+		if n > 0 {
+			parcels <- parcel{time.Now().Add(l.oneWay), octets[:n]}
+		}
+		if err != nil {
+			break
+		}
+	}
+	close(parcels)
+	sending.Wait()
+}
+
+func (l *farLine) close() {
+	if l.listener != nil {
+		_ = l.listener.Close() // nothing was promised to whoever connects later
+	}
+}
+
+// The source is 40 ms away and has 10,000 messages. Its folders and the newest fifty are there while the rest is still
+// being copied, and in the end the inbox has the order of the source.
+func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
+	line := &farLine{oneWay: 20 * time.Millisecond}
+	s := start(t, func(o *site.Options) { o.Via = line.open })
+	t.Cleanup(line.close)
+	const messages, newest = 10_000, 50
+	fillSource(t, s, messages)
+	o := login(t, s, anna, annaPass)
+	began := time.Now()
+	must(t, site.Eventually(60*time.Second, func() error {
+		status, err := o.Examine("INBOX")
+		if err == nil && status.Messages == 0 {
+			err = fmt.Errorf("INBOX is still empty")
+		}
+		return err
+	}))
+	first := time.Since(began)
+	here := inboxSubjects(t, o)
+	if len(here) < newest || len(here) > messages/2 {
+		t.Fatalf("at the first look INBOX has %d messages, want %d and not yet all", len(here), newest)
+	}
+	for i, n := range here[:newest] {
+		if want := messages - newest + i + 1; n != want {
+			t.Fatalf("message %d here is letter %d, want %d of the newest %d", i+1, n, want, newest)
+		}
+	}
+	folders, err := o.Folders()
+	must(t, err)
+	for _, name := range []string{"Archive", "Empty"} {
+		if !slices.ContainsFunc(folders, func(f testbed.FolderInfo) bool { return f.Name == name }) {
+			t.Errorf("folder %q is not there at the first look", name)
+		}
+	}
+	t.Logf("the newest %d were there %v after the login", newest, first.Round(time.Millisecond))
+	waitState(t, s, anna, "following")
+	if all := inboxSubjects(t, o); len(all) != messages || !slices.IsSorted(all) {
+		t.Errorf("INBOX has %d messages, in the order of the source: %v", len(all), slices.IsSorted(all))
+	}
+}
+
+func fillSource(t *testing.T, s *site.Site, messages int) {
+	t.Helper()
+	c := sourceOwner(t, s, anna)
+	began := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	for from := 1; from <= messages; from += 500 {
+		var batch []testbed.Message
+		for n := from; n < from+500; n++ {
+			batch = append(batch, testbed.Message{Date: began.Add(time.Duration(n) * time.Minute), Content: letterTo(anna, fmt.Sprintf("letter %d", n))})
+		}
+		_, err := c.AppendAll("INBOX", batch)
+		must(t, err)
+	}
+	must(t, c.Create("Archive"), c.Create("Empty"))
+	_, err := c.Append("Archive", nil, began, letterTo(anna, "letter 0"))
+	must(t, err)
+}
+
+// inboxSubjects are the numbers of the letters in the inbox, in the order of their UIDs.
+func inboxSubjects(t *testing.T, c *testbed.Client) (numbers []int) {
+	t.Helper()
+	_, err := c.Examine("INBOX")
+	must(t, err)
+	lines, err := c.Command("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+	must(t, err)
+	for _, line := range lines {
+		if _, rest, found := strings.Cut(line.String(), "Subject: letter "); found {
+			var n int
+			_, err := fmt.Sscan(rest, &n)
+			must(t, err)
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
