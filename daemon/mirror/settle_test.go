@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
 )
 
 // intended is letter n in a batch that looked for its messages from UID lowest on.
@@ -124,5 +125,23 @@ func TestChunksAreLargeWhileMuchIsLeftAndSmallAtTheEnd(t *testing.T) {
 func TestFlagsAreKeptExceptThoseOfASession(t *testing.T) { // L6
 	if got, want := keepFlags([]string{`\Recent`, `\Deleted`, `\seen`, `\Unknown`, "work", "$Forwarded"}), `$Forwarded \Deleted \Seen \Unknown work`; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestChunksOfTheInboxAreOneFetchEach(t *testing.T) {
+	messages := make([]SourceMessage, 2000)
+	for i := range messages {
+		messages[i].UID = uint32(2*i + 1)
+	}
+	r := &round{pairs: make([]*pair, 2)}
+	next := 0
+	for _, c := range r.cut(&ledger.Folder{DestinationName: inbox}, 1, messages, len(messages)) {
+		if n := len(wire.Windows(uidsOf(c.messages))); n != 1 || c.messages[0].UID != messages[next].UID {
+			t.Fatalf("a chunk of %d messages from UID %d on takes %d FETCHes, want one, in order", len(c.messages), c.messages[0].UID, n)
+		}
+		next += len(c.messages)
+	}
+	if next != len(messages) {
+		t.Errorf("chunks have %d messages, want %d", next, len(messages))
 	}
 }
