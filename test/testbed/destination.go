@@ -34,6 +34,7 @@ type DestinationOptions struct {
 	SpecialUse  map[string]string // folder → attribute; default as in Debian
 	Quota       string            // for every account, as "10M"; default none
 	RawLog      bool              // keep every IMAP session, see Commands
+	POP3        bool              // also listen there, see LoginPOP3
 	ExtraConfig string            // Dovecot configuration, at the end of the file
 }
 
@@ -54,7 +55,8 @@ func (l *Lab) StartDestination(o DestinationOptions) (*Dovecot, error) {
 	if err := c.useHook(o); err != nil {
 		return nil, err
 	}
-	c.Separator, c.Quota = o.Separator, o.Quota
+	c.Separator, c.Quota, c.POP3 = o.Separator, o.Quota, o.POP3
+	c.AuthSocket = filepath.Join(c.BaseDir, "sasl")
 	if c.Separator == "" {
 		c.Separator = "/"
 	}

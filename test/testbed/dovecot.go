@@ -25,8 +25,10 @@ type Dovecot struct {
 	IMAPAddress string // plain text and STARTTLS
 	IMAPSAddress,
 	LMTPAddress string
-	LMTPSocket string
-	CAFile     string
+	POP3Address string // plain text; only of a destination that was asked for it
+	LMTPSocket  string
+	AuthSocket  string // where Postfix asks about logins; of a destination only
+	CAFile      string
 
 	Dir      string
 	BaseDir  string
@@ -55,6 +57,8 @@ type dovecotConfig struct {
 	StateDir, CertFile, KeyFile   string
 	ConfigVersion                 string // the first setting of every configuration of 2.4
 	IMAPPort, IMAPSPort, LMTPPort int
+	POP3                          bool
+	POP3Port                      int
 	MailUID                       int
 	Separator, Prefix, Quota      string
 	SpecialUse                    map[string]string
@@ -144,10 +148,10 @@ func (c *dovecotConfig) choosePorts() error {
 		port    *int
 		address *string
 	}{
-		{&c.IMAPPort, &c.IMAPAddress}, {&c.IMAPSPort, &c.IMAPSAddress}, {&c.LMTPPort, &c.LMTPAddress},
+		{&c.IMAPPort, &c.IMAPAddress}, {&c.IMAPSPort, &c.IMAPSAddress}, {&c.LMTPPort, &c.LMTPAddress}, {&c.POP3Port, &c.POP3Address},
 	} {
 		port, err := FreePort()
-		for err == nil && (port == c.IMAPPort || port == c.IMAPSPort) { // nobody holds them yet
+		for err == nil && (port == c.IMAPPort || port == c.IMAPSPort || port == c.LMTPPort) { // nobody holds them yet
 			port, err = FreePort()
 		}
 		if err != nil {

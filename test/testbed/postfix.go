@@ -31,20 +31,24 @@ type PostfixOptions struct {
 	RecipientFile string
 	AliasFile     string
 	HostName      string // default "mx.testbed.test"
-	ExtraConfig   string // main.cf lines
+	// AuthSocket is where a Dovecot answers who may send (Dovecot.AuthSocket); then there is a submission service.
+	AuthSocket  string
+	ExtraConfig string // main.cf lines
 }
 
 // Postfix is one private instance.
 type Postfix struct {
-	Name          string
-	SMTPAddress   string
-	Dir           string
-	ConfigDir     string
-	QueueDir      string
-	DataDir       string
-	LogFile       string
-	RecipientFile string
-	AliasFile     string
+	Name        string
+	SMTPAddress string
+	// SubmissionAddress takes letters of those who log in; empty without AuthSocket.
+	SubmissionAddress string
+	Dir               string
+	ConfigDir         string
+	QueueDir          string
+	DataDir           string
+	LogFile           string
+	RecipientFile     string
+	AliasFile         string
 
 	proc *process
 }
@@ -95,6 +99,16 @@ func (p *Postfix) configure(o PostfixOptions) error {
 		return err
 	}
 	p.SMTPAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	if o.AuthSocket != "" {
+		next, err := FreePort()
+		for err == nil && next == port { // nobody holds it yet
+			next, err = FreePort()
+		}
+		if err != nil {
+			return err
+		}
+		p.SubmissionAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(next))
+	}
 	data := struct {
 		*Postfix
 		PostfixOptions
@@ -228,6 +242,15 @@ func writeCold(path string, text []byte) error {
 func (p *Postfix) Send(from string, message []byte, to ...string) error {
 	if err := smtp.SendMail(p.SMTPAddress, nil, from, to, message); err != nil {
 		return fmt.Errorf("sending to %s: %w", strings.Join(to, ", "), err)
+	}
+	return nil
+}
+
+// Submit logs in and hands over a letter, as a mail program does. A refused login is a *textproto.Error with the
+// reply code. Everything is in clear text: labs are on loopback.
+func (p *Postfix) Submit(user, password, from string, message []byte, to ...string) error {
+	if err := smtp.SendMail(p.SubmissionAddress, smtp.PlainAuth("", user, password, "127.0.0.1"), from, to, message); err != nil {
+		return fmt.Errorf("submitting as %s: %w", user, err)
 	}
 	return nil
 }
