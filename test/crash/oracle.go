@@ -124,8 +124,12 @@ func bodies(lines []string) (only []string) {
 	return only
 }
 
-// blamed: the ledger does not say that the owner removed more here than he did.
+// blamed: the ledger does not say that the owner removed more here than he did. Known limit: before the switch, a removal
+// of ours whose answer was lost is told as his.
 func (b *Bench) blamed(ctx context.Context, h History) error {
+	if !b.scenario.switched {
+		return nil
+	}
 	n, most := 0, 0
 	if strings.Contains(string(h.Action), "delete") || strings.Contains(string(h.Action), "move") {
 		most = 1
