@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ type Provisioner interface {
 	// Admit makes the account of a proven password, or completes it; it may be called again with the same. When it
 	// returns nil, Dovecot can find the account without us. A stored hash stays as it is (A2).
 	Admit(ctx context.Context, address account.Address, hash string, password secret.Secret) error
+	// Renew takes another password that was proven while the source refused the stored one: hash and credential are
+	// replaced together. It fails when the stored one is not known as refused any more (A2).
+	Renew(ctx context.Context, address account.Address, hash string, password secret.Secret) error
 	// Userdb returns what Dovecot's userdb says of an address.
 	Userdb(address account.Address) (uid, gid int, home string)
 }
@@ -247,11 +251,19 @@ type question struct {
 	source account.Source
 	user   string
 	login  guard.Login
+	renews bool // a right password replaces the one that the source refuses
+}
+
+// renewable tells whether a password that does not match the hash may be the source's new one: the source is asked only
+// while it is known to refuse the stored one.
+func renewable(member account.Account) bool {
+	return member.PasswordHash != "" && member.CredentialRefused && member.State != account.Done
 }
 
 func (h *Hook) question(a attempt, domain account.Domain, member account.Account) question {
-	q := question{source: domain.Source, user: sourceUser(a.address, member)}
-	q.key = h.refused.digest([]byte(a.address), a.password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user))
+	q := question{source: domain.Source, user: sourceUser(a.address, member), renews: renewable(member)}
+	q.key = h.refused.digest([]byte(a.address), a.password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user),
+		[]byte(strconv.FormatBool(q.renews)))
 	q.login = guard.Login{Address: a.address, Network: a.network, Host: strings.ToLower(domain.Source.Host), Budget: h.sourceBudget, New: member.ID == 0}
 	return q
 }
@@ -272,15 +284,19 @@ func (h *Hook) ruleHere(ctx context.Context, a attempt) (question, ruling) {
 		if match {
 			return q, ruling{result: Yes, why: "hash"} // A3: without the source
 		}
-		h.refused.remember(h.now(), q.key)
+		if !q.renews {
+			h.refused.remember(h.now(), q.key)
+		}
 	}
 	switch {
 	case domain.ID == 0:
 		return q, ruling{result: NotOurs, why: "unknown_domain"}
 	case domain.State == account.Closed:
 		return q, ruling{result: NotOurs, why: "closed"}
-	case member.PasswordHash != "":
+	case member.PasswordHash != "" && (!q.renews || known):
 		return q, hidden(No, "wrong", nil) // A2: the stored hash is the authority
+	case domain.Check.Doubt != "":
+		return q, ruling{TryLater, "doubted", fmt.Errorf("not asking the source %s: %s", domain.Source.HostPort(), domain.Check.Doubt), true}
 	case member.ID == 0 && domain.Accounts != account.AccountsAny:
 		return q, h.unlisted(q.login)
 	case known:
@@ -331,7 +347,7 @@ func (h *Hook) ruleAtSource(ctx context.Context, a attempt) ruling {
 	var wrong *WrongPassword
 	switch {
 	case err == nil:
-		r := h.admit(ctx, a)
+		r := h.admit(ctx, a, q.renews)
 		outcome.Created = q.login.New && r.result == Yes
 		return r
 	case errors.As(err, &wrong):
@@ -363,15 +379,19 @@ func outcomeOf(err error) guard.Outcome {
 }
 
 // admit keeps what was proven, even if the deadline of the attempt has come meanwhile.
-func (h *Hook) admit(ctx context.Context, a attempt) ruling {
+func (h *Hook) admit(ctx context.Context, a attempt, renews bool) ruling {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitWithin)
 	defer cancel()
+	keep, why := h.provisioner.Admit, "proven"
+	if renews {
+		keep, why = h.provisioner.Renew, "renewed"
+	}
 	hash, err := h.hasher.hash(ctx, a.password)
 	if err == nil {
-		err = h.provisioner.Admit(ctx, a.address, hash, a.password)
+		err = keep(ctx, a.address, hash, a.password)
 	}
 	if err != nil {
 		return later("admit", err)
 	}
-	return ruling{result: Yes, why: "proven"}
+	return ruling{result: Yes, why: why}
 }

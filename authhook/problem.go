@@ -30,6 +30,8 @@ type SourceProblem struct {
 	Hint   string // the next command for an operator
 	// Sent tells whether the password was on its way already: then the source may count a failure against our address.
 	Sent bool
+	// Entered: it accepted the login and then opened nothing, which some do with every password (docs/adr/0004).
+	Entered bool
 	// Trouble says whether the source can't be reached or has too much of us; then RetryAfter is what it asked for.
 	Trouble    guard.Trouble
 	RetryAfter time.Duration
@@ -85,7 +87,10 @@ func whyNoTLS(src account.Source, err error) *SourceProblem {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
+	var pin *account.PinError
 	switch {
+	case errors.As(err, &pin):
+		problem.What = fmt.Sprintf("the source %s shows another key than the pinned one", src.HostPort())
 	case errors.As(err, &name):
 		problem.What = fmt.Sprintf("the certificate of the source %s is not for the name %s", src.HostPort(), src.CertificateName())
 	case errors.As(err, &authority):

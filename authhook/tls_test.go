@@ -183,3 +183,48 @@ func TestCAFileThatHoldsNothingIsAProblem(t *testing.T) {
 		t.Errorf("sent %q", arrived)
 	}
 }
+
+// The pinned key stands in the place of authority, name and dates, and nothing else is believed beside it (S1).
+func TestAPinTakesOneKeyAndNoOther(t *testing.T) {
+	authority, stranger := newTestAuthority(t), newTestAuthority(t)
+	odd := stranger.issue(t, func(c *x509.Certificate) {
+		c.DNSNames, c.NotAfter = []string{"imap.example.net"}, time.Now().Add(-time.Minute)
+	})
+	leaf, err := x509.ParseCertificate(odd.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	borrowed := authority.issue(t, nil) // the pinned certificate further up the chain is nobody's proof
+	borrowed.Certificate = append(borrowed.Certificate, odd.Certificate[0])
+	for name, c := range map[string]struct {
+		shown tls.Certificate
+		good  bool
+	}{
+		"the pinned key":                        {odd, true},
+		"a good certificate of another key":     {authority.issue(t, nil), false},
+		"the pinned certificate behind another": {borrowed, false},
+	} {
+		for _, mode := range []account.TLSMode{account.TLSImplicit, account.TLSStartTLS} {
+			src, arrived := listen(t, func(conn net.Conn) {
+				script := trusting
+				if mode == account.TLSStartTLS {
+					upgrade(t, conn, "m1 OK go\r\n")
+				} else {
+					script = withGreeting(trusting)
+				}
+				afterTLS(t, conn, &tls.Config{Certificates: []tls.Certificate{c.shown}}, script...)
+			})
+			src.TLS, src.Pin = mode, account.PinOf(leaf)
+			err := verifyAt(t, src, canary)
+			var problem *SourceProblem
+			switch {
+			case c.good && err != nil:
+				t.Errorf("%s, %s: %v", name, mode, err)
+			case !c.good && (!errors.As(err, &problem) || problem.Sent || !strings.Contains(problem.What, "another key than the pinned one")):
+				t.Errorf("%s, %s: got %v", name, mode, err)
+			case !c.good && sawPassword(arrived):
+				t.Errorf("%s, %s: the password left", name, mode)
+			}
+		}
+	}
+}

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -126,17 +123,9 @@ func (d *dialogue) startTLS() error {
 }
 
 func tlsConfig(src account.Source) (*tls.Config, error) {
-	config := &tls.Config{ServerName: src.CertificateName(), MinVersion: tls.VersionTLS12}
-	if src.CAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(src.CAFile)
+	config, err := src.TLSConfig()
 	if err != nil {
-		return nil, &SourceProblem{What: "the source's ca_file can't be read", Err: err}
-	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, &SourceProblem{What: fmt.Sprintf("the source's ca_file %s holds no certificate", src.CAFile)}
+		return nil, &SourceProblem{What: "the source's ca_file can't be used", Err: err}
 	}
 	return config, nil
 }
@@ -165,7 +154,7 @@ func (d *dialogue) prove(user string, password secret.Secret) error {
 	}
 	if answer.word != "OK" {
 		return &SourceProblem{What: "the source accepted the login but does not open INBOX, so the password is not proven",
-			Answer: d.shown(answer.line), Sent: true}
+			Answer: d.shown(answer.line), Sent: true, Entered: true}
 	}
 	return nil
 }

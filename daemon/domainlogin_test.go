@@ -236,7 +236,7 @@ func TestAddingADomainTellsWhatItsSourceSaysItIs(t *testing.T) {
 		"CLOSE":            false,
 	} {
 		d, log := newDaemon(t, privateAllowed)
-		_, source := scripted(t, wiretest.Script{Capabilities: "ID", Replies: map[string]string{"ID": reply}})
+		_, source := scripted(t, wiretest.Script{Capabilities: "ID", Replies: map[string]string{"ID": reply, "LOGIN": "TAG NO [AUTHENTICATIONFAILED] no\r\n"}})
 		_, err := d.AddDomain(t.Context(), account.Domain{Name: domain, Source: source, Accounts: account.AccountsListed}, false)
 		if err != nil || strings.Contains(log.String(), "OldIMAP 1.2") != told {
 			t.Errorf("%q: %v; log %s", reply, err, log.String())

@@ -23,6 +23,13 @@ func (j joinJournal) Joined(ctx context.Context, a account.Account) {
 	j.workers.Wake()
 }
 
+// Renewed ends stuck with the next pass, which is due now.
+func (j joinJournal) Renewed(ctx context.Context, a account.Account) {
+	j.troubles.note(a.Address, trouble{}, false)
+	j.events.Record(ctx, eventlog.Event{Name: "renew", Domain: a.Domain, Account: a.Address, State: string(a.State), Detail: "another password is valid here"})
+	j.workers.Wake()
+}
+
 // loginJournal writes down decisions on logins. Rows are kept only for what a source was asked about: that is bounded
 // by the guard, while anybody can send names and passwords without end.
 type loginJournal struct{ *Daemon }
@@ -34,7 +41,7 @@ func (j loginJournal) Decided(ctx context.Context, decision authhook.Decision) {
 		event.Err = decision.Err.Error()
 	}
 	switch {
-	case decision.Why == "proven" || decision.Why == "wrong" && decision.Err != nil:
+	case decision.Why == "proven" || decision.Why == "renewed" || decision.Why == "wrong" && decision.Err != nil:
 		j.events.Record(ctx, event)
 	case decision.Result == authhook.TryLater:
 		j.logger.Warn("login", "event", "login", "account", string(event.Account), "detail", event.Detail, "err", event.Err)

@@ -112,7 +112,7 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 // withoutCounts is what a domain is shown with besides its accounts.
 func withoutCounts(domain account.Domain) control.Domain {
 	return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, CreatedAt: domain.CreatedAt,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, Check: domain.Check, CreatedAt: domain.CreatedAt,
 		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
 }
 
@@ -125,7 +125,7 @@ func countMessages(folders []ledger.FolderCounts) control.Messages {
 	return m
 }
 
-// AddDomain adds a domain after its source was looked at without any password.
+// AddDomain adds a domain after its source was looked at, and has refused a password that nobody has.
 func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bool) (control.Domain, error) {
 	if err := domain.Source.Check(); err != nil {
 		return control.Domain{}, control.Invalid(err.Error(), "mailstork domain add --help")
@@ -136,8 +136,8 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 		}
 		return control.Domain{}, control.Refused("domain "+domain.Name+" exists already", "mailstork domain show "+domain.Name)
 	}
-	id, err := d.probeSource(ctx, domain.Source)
-	if err != nil {
+	var err error
+	if domain.Check, err = d.enable(ctx, domain); err != nil {
 		return control.Domain{}, err
 	}
 	if dryRun {
@@ -148,7 +148,7 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 	if err != nil {
 		return control.Domain{}, d.changed(err)
 	}
-	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort() + saysItIs(id)})
+	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort() + saysItIs(domain.Check.ID)})
 	d.wakeCutover()
 	return d.showDomain(ctx, added)
 }

@@ -68,6 +68,10 @@ func (d *Daemon) failed(ctx context.Context, a account.Account, err error) sched
 	case mirror.DiskFull(err) || !errors.As(err, &known) || known.Next != mirror.OperatorMustAct:
 		return schedule.Outcome{Failed: true}
 	case known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused:
+		// From now on the hook asks the source about a password that does not match the hash (§4).
+		if err := d.store.SetCredentialRefused(ctx, a.Address, true); err != nil {
+			d.report(err)
+		}
 		return schedule.Outcome{Stop: true}
 	}
 	return schedule.Outcome{NextPass: d.config.Mirror.RetryMax.Duration(), Failed: true}

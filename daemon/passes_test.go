@@ -95,7 +95,7 @@ func TestPassNeverConnectsInsideOurNetworkUnlessAllowed(t *testing.T) {
 		t.Errorf("%d connections were made", len(taken))
 	}
 	var refused *control.Error
-	if _, err := d.probeSource(t.Context(), source); !errors.As(err, &refused) || refused.Kind != control.KindInvalid || !strings.Contains(refused.Sentence, "private address 127.0.0.1") {
+	if _, err := d.lookAtSource(t.Context(), source); !errors.As(err, &refused) || refused.Kind != control.KindInvalid || !strings.Contains(refused.Sentence, "private address 127.0.0.1") {
 		t.Errorf("domain add: %v", err)
 	}
 }

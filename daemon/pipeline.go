@@ -136,6 +136,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.workers.Work(ctx)
 	})
 	group.Go(func() error { return d.watchDomains(ctx) })
+	group.Go(func() error { return d.watchSources(ctx) })
 	group.Go(func() error { return d.pruneDeliveries(ctx) })
 	group.Go(func() error { return d.notifyWatchdog(ctx) })
 	d.logger.Info("ready", "event", "ready", "detail", "version "+d.version)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -26,21 +27,6 @@ import (
 // (docs/adr/0002). The master user may log in from nowhere else.
 var sessionAddress = netip.MustParseAddr("127.77.0.1")
 
-// probeSource connects to a source without any password: what can't even greet us is no source. It returns what the
-// source says it is (RFC 2971), if it does.
-func (d *Daemon) probeSource(ctx context.Context, source account.Source) (id string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, d.config.Source.ConnectTimeout.Duration())
-	defer cancel()
-	conn, err := wire.Dial(ctx, wire.Options{Address: source.HostPort(), TLS: source.TLS, CAFile: source.CAFile, ServerName: source.ServerName,
-		IdleTimeout: d.config.Source.ConnectTimeout.Duration(), ReadOnly: true, PublicOnly: !d.config.Source.AllowPrivateAddresses})
-	if err != nil {
-		return "", sourceTrouble(source, err)
-	}
-	defer conn.Close()
-	id, _ = conn.AskID(ctx) // what it does not tell is no reason against it
-	return id, nil
-}
-
 // sourceTrouble says in one sentence why a source can't be used, with its raw answer and the next command. What a flag
 // of the command would cure, the hint says.
 func sourceTrouble(source account.Source, err error) error {
@@ -53,11 +39,20 @@ func sourceTrouble(source account.Source, err error) error {
 	case errors.As(err, &host):
 		trouble.Hint += "   # if this is the right server: --server-name NAME"
 	case errors.As(err, &unknown):
-		trouble.Hint += "   # if this is the right server: --ca-file FILE"
+		trouble.Hint += "   # if this is the right server: --ca-file FILE" + orPin(err)
 	case errors.As(err, &network) && network.Timeout() && source.TLS != account.TLSImplicit:
 		trouble.Hint += "   # if it expects TLS at once: write imaps:// instead of imap://"
 	}
 	return trouble
+}
+
+// orPin offers the key that a source showed, for whoever can compare it with what its operator says.
+func orPin(err error) string {
+	var unverified *tls.CertificateVerificationError
+	if !errors.As(err, &unverified) || len(unverified.UnverifiedCertificates) == 0 {
+		return ""
+	}
+	return ", or, once its operator has confirmed this key: --pin " + account.PinOf(unverified.UnverifiedCertificates[0])
 }
 
 // forCommand gives an error the form in which commands tell it: a clause, without capital and full stop.
@@ -107,11 +102,33 @@ func (d *Daemon) Doctor(ctx context.Context) ([]control.Finding, error) {
 		return nil, err
 	}
 	found := []control.Finding{{Check: "database", Level: control.OK, Sentence: "The database answers."}}
+	domains, err := d.store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, domain := range domains {
+		if domain.State != account.Closed {
+			found = append(found, sourceFindings(domain)...)
+		}
+	}
 	user := "nobody@invalid.example"
 	if len(accounts) > 0 {
 		user = string(accounts[0].Address)
 	}
 	return append(found, d.testFence(ctx, user), d.testMaster(ctx, accounts)), nil
+}
+
+// sourceFindings tells what the last look at a domain's source found.
+func sourceFindings(domain account.Domain) (found []control.Finding) {
+	if domain.Source.TLS == account.TLSNone {
+		found = append(found, control.Finding{Check: "source", Level: control.Warn, Next: "mailstork domain set " + domain.Name + " --source imaps://HOST",
+			Sentence: fmt.Sprintf("Passwords and mail of %s travel without TLS from %s.", domain.Name, domain.Source.HostPort())})
+	}
+	if domain.Check.Doubt != "" {
+		found = append(found, control.Finding{Check: "source", Level: control.Fail, Next: "mailstork domain check " + domain.Name,
+			Sentence: fmt.Sprintf("No first login of %s is passed on to %s: %s.", domain.Name, domain.Source.HostPort(), domain.Check.Doubt)})
+	}
+	return found
 }
 
 func (d *Daemon) testFence(ctx context.Context, user string) control.Finding {

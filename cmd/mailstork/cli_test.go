@@ -98,6 +98,8 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"status", "status"},
 		{"domain-list", "domain list"},
 		{"domain-show", "domain show example.net"},
+		{"domain-check", "domain check example.org"},
+		{"domain-check-doubt", "domain check example.net"},
 		{"domain-report", "domain report example.org"},
 		{"domain-add-dry-run", "domain add new.example --source imap://imap.old.example --mx mx.new.example --mx mx2.new.example --outgoing 192.0.2.25,2001:db8::25 --accounts any --dry-run"},
 		{"domain-add-known", "domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25"},

@@ -14,13 +14,13 @@ import (
 )
 
 func (a app) domain() *cobra.Command {
-	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainLogin(), a.domainList(), a.domainShow(), a.domainReport())
+	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainLogin(), a.domainCheck(), a.domainList(), a.domainShow(), a.domainReport())
 }
 
 // sourceFlags say where a domain's mail lies. Only domain add has them.
 type sourceFlags struct {
-	url, caFile, serverName, compress string
-	withoutTLS                        bool
+	url, caFile, serverName, pin, compress string
+	withoutTLS                             bool
 }
 
 func (a app) domainAdd() *cobra.Command {
@@ -32,12 +32,14 @@ func (a app) domainAdd() *cobra.Command {
 		Long: `Begin to move a domain. Nothing changes for its people until they log in here or are imported.
 
 The source is where the mail lies now: imaps://HOST[:PORT] for TLS (port 993), imap://HOST[:PORT] for STARTTLS, which is
-mandatory then (port 143).`,
+mandatory then (port 143). It is looked at first, as by mailstork domain check: one that accepts a random password for a random
+name is refused.`,
 		Example: "  mailstork domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25",
 	}
 	c.Flags().StringVar(&f.url, "source", "", "where the mail lies now, a `URL`")
 	c.Flags().StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
 	c.Flags().StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
+	c.Flags().StringVar(&f.pin, "pin", "", "take only this key of the source, `sha256:KEY`, in place of its authority, name and dates")
 	c.Flags().BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
 	options.register(c)
 	c.Flags().StringVar(&f.compress, "compress", "auto", "compress the way to the source: auto (a slow one), always or never")
@@ -98,6 +100,9 @@ func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, err
 		return d, errors.New("the source of a domain has no user: every account has its own")
 	}
 	d.Source.CAFile, d.Source.ServerName = f.caFile, f.serverName
+	if d.Source.Pin, err = account.ParsePin(f.pin); err != nil {
+		return d, err
+	}
 	if f.compress != "auto" {
 		d.Source.Compress = f.compress
 	}
@@ -118,6 +123,9 @@ func (a app) tellAdded(out io.Writer, d control.Domain, dryRun bool) error {
 		return nil
 	}
 	fmt.Fprintf(out, "added domain %s\n", d.Name)
+	var f facts
+	a.addCheck(&f, d.Check)
+	f.write(out)
 	next := "mailstork account import FILE --domain " + d.Name + "   # the addresses that may join"
 	if d.Policy == account.AccountsAny {
 		next = "log in at this server with an old password, then: mailstork status"
@@ -184,6 +192,7 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	f.add("domain", d.Name)
 	f.add("state", string(d.State))
 	f.add("source", sourceInWords(d.Source))
+	a.addCheck(&f, d.Check)
 	if d.Login != nil {
 		f.add("opened by", loginInWords(d.Login))
 	}
@@ -219,6 +228,9 @@ func sourceInWords(s account.Source) string {
 	}
 	if s.CAFile != "" {
 		text += ", authorities of " + s.CAFile
+	}
+	if s.Pin != "" {
+		text += ", key pinned: " + s.Pin
 	}
 	if s.Compress != "" {
 		text += ", compressed: " + s.Compress

@@ -85,6 +85,7 @@ func (a app) showStatus(ctx context.Context, out io.Writer, client *control.Clie
 		return nil
 	}
 	writeDomains(out, status.Now, status.Domains)
+	writeDoubts(out, status.Domains)
 	if len(status.Passes) > 0 {
 		fmt.Fprintln(out)
 		writePasses(out, status.Now, status.Passes)

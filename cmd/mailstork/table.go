@@ -89,6 +89,8 @@ func styleOf(out io.Writer) style { return style{on: isTerminal(out) && os.Geten
 
 func (s style) bold(text string) string { return s.mark("1", text) }
 
+func (s style) red(text string) string { return s.mark("1;31", text) }
+
 func (s style) mark(code, text string) string {
 	if !s.on || text == "" {
 		return text

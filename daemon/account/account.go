@@ -23,9 +23,11 @@ type Account struct {
 	PasswordHash string
 	// SwitchedAt is when the destination became the truth (DESIGN §2): the first login. Zero before it.
 	SwitchedAt time.Time
-	NextPassAt time.Time
-	Priority   int // higher first
-	LastPassAt time.Time
+	// CredentialRefused: the source refused the stored password, and nobody proved another one since.
+	CredentialRefused bool
+	NextPassAt        time.Time
+	Priority          int // higher first
+	LastPassAt        time.Time
 	// LastNewAt is when a pass last found a message at the source that it had not seen before.
 	LastNewAt time.Time
 	CreatedAt time.Time
@@ -50,8 +52,11 @@ type Domain struct {
 	// OutgoingAddresses are the IP addresses from which this server sends the domain's mail; SPF is evaluated for them.
 	OutgoingAddresses []netip.Addr
 	Rules             Rules // for all its accounts
-	CreatedAt         time.Time
-	ClosedAt          time.Time
+	// PasswordsOnly: logins are proven and accounts created, and no mail is copied.
+	PasswordsOnly bool
+	Check         SourceCheck
+	CreatedAt     time.Time
+	ClosedAt      time.Time
 }
 
 // AccountsPolicy says who may join a domain by a first login.
@@ -80,6 +85,8 @@ type Source struct {
 	TLS        TLSMode `json:"tls"`
 	CAFile     string  `json:"ca_file,omitempty"`     // PEM file that replaces the system's certificate authorities
 	ServerName string  `json:"server_name,omitempty"` // the name the certificate must carry, when it is not Host
+	// Pin is the only key that the source may show (ParsePin); its authority, name and dates are not asked then.
+	Pin string `json:"pin,omitempty"`
 	// Compress is "auto" (also empty), "always" or "never": whether the way there is compressed (RFC 4978).
 	Compress string `json:"compress,omitempty"`
 }
@@ -104,8 +111,15 @@ func (s Source) Check() error {
 		return fmt.Errorf("checking source %q: port %d is not between 1 and 65535", s.Host, s.Port)
 	case s.TLS != TLSImplicit && s.TLS != TLSStartTLS && s.TLS != TLSNone:
 		return fmt.Errorf("checking source %q: tls %q is not implicit, starttls or none", s.Host, s.TLS)
+	case s.Pin != "" && s.TLS == TLSNone:
+		return fmt.Errorf("checking source %q: a connection without TLS shows no key that a pin could be compared with", s.Host)
+	case s.Pin != "" && s.CAFile != "":
+		return fmt.Errorf("checking source %q: a pin and a ca_file exclude each other: the pinned key alone is asked for", s.Host)
 	case s.Compress != "" && s.Compress != "auto" && s.Compress != "always" && s.Compress != "never":
 		return fmt.Errorf("checking source %q: compress %q is not auto, always or never", s.Host, s.Compress)
+	}
+	if pin, err := ParsePin(s.Pin); err != nil || pin != s.Pin {
+		return fmt.Errorf("checking source %q: pin %q is not sha256: and base64", s.Host, s.Pin)
 	}
 	return nil
 }

@@ -79,6 +79,11 @@ func (c *Client) SetDomainLogin(ctx context.Context, name string, login account.
 	return post[Domain](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/login", loginRequest{login, value.Reveal(), dryRun})
 }
 
+// CheckSource implements DomainOperator.
+func (c *Client) CheckSource(ctx context.Context, name string) (account.SourceCheck, error) {
+	return post[account.SourceCheck](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/check", struct{}{})
+}
+
 // Report implements DomainOperator.
 func (c *Client) Report(ctx context.Context, name string) (Report, error) {
 	return get[Report](ctx, c, "/v1/domains/"+url.PathEscape(name)+"/report")

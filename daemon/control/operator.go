@@ -41,6 +41,9 @@ type DomainOperator interface {
 	// SetDomainLogin keeps, sealed, what opens all accounts of a domain at its source, in place of what was kept before;
 	// a login without kind erases it. The next passes use it for every account that has no password of its own.
 	SetDomainLogin(ctx context.Context, name string, login account.SourceLogin, secret secret.Secret, dryRun bool) (Domain, error)
+	// CheckSource looks at a domain's source now, asks it about a password that nobody has, and keeps what it found. That
+	// counts as one failed login in the source's budget.
+	CheckSource(ctx context.Context, name string) (account.SourceCheck, error)
 	// Report is the domain's report, as far as it is known before the domain is closed.
 	Report(ctx context.Context, name string) (Report, error)
 	// CheckDNS looks at the domain's DNS now. The answer is the JSON of dnscheck.Report.

@@ -101,6 +101,7 @@ func (s *Server) routes() http.Handler {
 	route("POST /v1/domains/{name}/options", s.setDomain)
 	route("GET /v1/domains/{name}", named(s.Operator.Domain))
 	route("POST /v1/domains/{name}/login", s.setDomainLogin)
+	route("POST /v1/domains/{name}/check", named(s.Operator.CheckSource))
 	route("GET /v1/domains/{name}/report", named(s.Operator.Report))
 	route("GET /v1/domains/{name}/dns", named(s.Operator.CheckDNS))
 	route("GET /v1/accounts", s.listAccounts)

@@ -41,6 +41,8 @@ type Domain struct {
 	MXHosts           []string               `json:"mx_hosts"`
 	OutgoingAddresses []netip.Addr           `json:"outgoing_addresses"`
 	Rules             account.Rules          `json:"rules"`
+	PasswordsOnly     bool                   `json:"passwords_only,omitempty"` // no mail is copied
+	Check             account.SourceCheck    `json:"source_check,omitzero"`
 	CreatedAt         time.Time              `json:"created_at,omitzero"`
 	ClosedAt          time.Time              `json:"closed_at,omitzero"`
 	// Login is what opens all its accounts at the source, without the secret; nil when there is none.

@@ -64,11 +64,14 @@ func explainTLS(e *Error, name string, server account.Source, err error) {
 	var unknown x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
 	var file *fs.PathError
+	var pin *account.PinError
 	e.Next = OperatorMustAct
 	if wire.Refused(err) == nil {
 		e.Answer = err.Error()
 	}
 	switch {
+	case errors.As(err, &pin):
+		e.Sentence = fmt.Sprintf("%s shows another key than the pinned one; no password is sent.", capital(name))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		e.Sentence = fmt.Sprintf("The certificate of %s has expired or is not valid yet.", name)
 	case errors.As(err, &host):

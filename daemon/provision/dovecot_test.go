@@ -49,6 +49,8 @@ type decisions struct {
 }
 
 func (d *decisions) Joined(context.Context, account.Account) {}
+
+func (d *decisions) Renewed(context.Context, account.Account) {}
 func (d *decisions) Trouble(_ context.Context, err error) {
 	d.Decided(context.Background(), authhook.Decision{Err: err})
 }

@@ -20,6 +20,8 @@ const FirstLoginPriority = 100
 // Journal is told of every account that joined, once, after it is durable in the database.
 type Journal interface {
 	Joined(ctx context.Context, a account.Account)
+	// Renewed is told that a proven password replaced the one that the source refused.
+	Renewed(ctx context.Context, a account.Account)
 }
 
 // Options are what a Provisioner needs.
@@ -154,22 +156,28 @@ func (p *Provisioner) admit(ctx context.Context, tx *sql.Tx, address account.Add
 	if member.State == account.Done {
 		return joined, nil // its mail is here, and a credential would never be erased
 	}
-	// Where a credential of the domain opens every account, its owner's password need not be borrowed at all.
-	var shared int
-	if err := tx.QueryRowContext(ctx, selectShared, member.ID).Scan(&shared); err != nil {
+	// Where a credential of the domain opens every account, or no mail is copied, its owner's password need not be
+	// borrowed at all.
+	var unneeded int
+	if err := tx.QueryRowContext(ctx, selectUnneeded, member.ID).Scan(&unneeded); err != nil {
 		return account.Account{}, fmt.Errorf("reading the credential of its domain: %w", err)
 	}
-	if shared > 0 {
+	if unneeded > 0 {
 		return joined, p.store.DueInTx(ctx, tx, address, FirstLoginPriority)
 	}
+	return joined, p.borrow(ctx, tx, member, password)
+}
+
+// borrow seals a proven password for the passes, and makes the next one due.
+func (p *Provisioner) borrow(ctx context.Context, tx *sql.Tx, member account.Account, password secret.Secret) error {
 	sealed, err := p.sealer.Seal(password, member.ID, store.KindPassword)
 	if err != nil {
-		return account.Account{}, err
+		return err
 	}
 	if err := p.store.SaveCredential(ctx, tx, member.ID, store.KindPassword, sealed); err != nil {
-		return account.Account{}, err
+		return err
 	}
-	return joined, p.store.DueInTx(ctx, tx, address, FirstLoginPriority)
+	return p.store.DueInTx(ctx, tx, member.Address, FirstLoginPriority)
 }
 
 var (

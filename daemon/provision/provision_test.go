@@ -31,12 +31,19 @@ const (
 type joins struct {
 	mu       sync.Mutex
 	accounts []account.Account
+	renewed  []account.Address
 }
 
 func (j *joins) Joined(_ context.Context, a account.Account) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.accounts = append(j.accounts, a)
+}
+
+func (j *joins) Renewed(_ context.Context, a account.Account) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.renewed = append(j.renewed, a.Address)
 }
 
 // bench is a Provisioner on a real store in a folder of its own.

@@ -87,13 +87,23 @@ func (s *Store) StorePasswordHash(ctx context.Context, tx *sql.Tx, accountID int
 	return nil
 }
 
+// ReplacePasswordHash keeps the hash of a password in the place of another one. Only of one that was proven at the source
+// while the stored credential was refused there, or that an admin chose: a wrong password never comes here (A2).
+func (s *Store) ReplacePasswordHash(ctx context.Context, tx *sql.Tx, accountID int64, hash string) error {
+	if err := mustChange(tx.ExecContext(ctx, replacePasswordHash, hash, milliseconds(s.now()), accountID)); err != nil {
+		return fmt.Errorf("storing password hash: %w", err)
+	}
+	return nil
+}
+
+// SetCredentialRefused notes whether the source refused the stored password.
+func (s *Store) SetCredentialRefused(ctx context.Context, address account.Address, refused bool) error {
+	return s.changeAccount(ctx, address, `UPDATE account SET credential_refused = $2 WHERE address = $1`, number(refused))
+}
+
 // SetPaused starts or stops the passes of an account.
 func (s *Store) SetPaused(ctx context.Context, address account.Address, paused bool) error {
-	flag := 0
-	if paused {
-		flag = 1
-	}
-	return s.changeAccount(ctx, address, `UPDATE account SET paused = $2 WHERE address = $1`, flag)
+	return s.changeAccount(ctx, address, `UPDATE account SET paused = $2 WHERE address = $1`, number(paused))
 }
 
 // SetStuck notes why the last pass failed, and the next command for an operator.
@@ -172,7 +182,7 @@ func scanAccount(r row) (account.Account, error) {
 	var switched, nextPass, lastPass, lastNew, created int64
 	var rules string
 	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.SourceUser, &a.PasswordHash,
-		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules)
+		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules, &a.CredentialRefused)
 	if err == nil {
 		err = json.Unmarshal([]byte(rules), &a.Rules)
 	}

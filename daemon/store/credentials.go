@@ -12,9 +12,13 @@ import (
 // KindPassword is the credential kind of a plain password for the source.
 const KindPassword = "password"
 
-// SaveCredential keeps a sealed credential (secret.Sealer) of an account; an older one is replaced.
+// SaveCredential keeps a sealed credential (secret.Sealer) of an account; an older one is replaced, and that the source
+// refused it is forgotten.
 func (s *Store) SaveCredential(ctx context.Context, tx *sql.Tx, accountID int64, kind string, sealed []byte) error {
 	_, err := tx.ExecContext(ctx, upsertCredential, accountID, kind, sealed, milliseconds(s.now()))
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `UPDATE account SET credential_refused = 0 WHERE account_id = $1`, accountID)
+	}
 	if err != nil {
 		return fmt.Errorf("storing credential of account %d: %w", accountID, err)
 	}

@@ -22,6 +22,10 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
 	}
+	check, err := json.Marshal(d.Check)
+	if err != nil {
+		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
+	}
 	d.State, d.CreatedAt = account.Open, s.now().UTC()
 	err = s.Write(ctx, func(tx *sql.Tx) error {
 		var exists int
@@ -32,7 +36,8 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 			return errors.New("it exists already")
 		}
 		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, string(source), d.Accounts,
-			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), milliseconds(d.CreatedAt)).Scan(&d.ID)
+			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), number(d.PasswordsOnly), string(check),
+			milliseconds(d.CreatedAt)).Scan(&d.ID)
 	})
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
@@ -40,19 +45,47 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 	return d, nil
 }
 
-// SetDomainOptions stores what an admin may change of a domain: accounts, MX hosts, outgoing addresses and rules.
+// SetDomainOptions stores what an admin may change of a domain: its source with the look at it, accounts, MX hosts,
+// outgoing addresses, rules, and whether mail is copied.
 func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
-	rules, err := json.Marshal(d.Rules)
-	if err != nil {
-		return fmt.Errorf("changing domain %s: %w", d.Name, err)
+	rules, err1 := json.Marshal(d.Rules)
+	source, err2 := json.Marshal(d.Source)
+	check, err3 := json.Marshal(d.Check)
+	err := errors.Join(err1, err2, err3)
+	if err == nil {
+		err = s.Write(ctx, func(tx *sql.Tx) error {
+			return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses),
+				string(rules), number(d.PasswordsOnly), string(source), string(check), d.ID))
+		})
 	}
-	err = s.Write(ctx, func(tx *sql.Tx) error {
-		return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), d.ID))
-	})
 	if err != nil {
 		return fmt.Errorf("changing domain %s: %w", d.Name, err)
 	}
 	return nil
+}
+
+// SaveSourceCheck keeps what a look at a domain's source found, unless the domain has another source by now.
+func (s *Store) SaveSourceCheck(ctx context.Context, d account.Domain) error {
+	source, err1 := json.Marshal(d.Source)
+	check, err2 := json.Marshal(d.Check)
+	err := errors.Join(err1, err2)
+	if err == nil {
+		err = s.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE domain SET check_json = $1 WHERE domain_id = $2 AND source_json = $3`, string(check), d.ID, string(source))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("noting what the source of %s is: %w", d.Name, err)
+	}
+	return nil
+}
+
+func number(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // Domain returns one domain by its canonical name, or ErrNotFound.
@@ -132,9 +165,9 @@ type row interface{ Scan(...any) error }
 
 func scanDomain(r row) (account.Domain, error) {
 	var d account.Domain
-	var source, hosts, outgoing, rules string
+	var source, hosts, outgoing, rules, check string
 	var created, closed int64
-	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &created, &closed)
+	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &created, &closed)
 	if err != nil {
 		return d, err
 	}
@@ -143,6 +176,9 @@ func scanDomain(r row) (account.Domain, error) {
 	}
 	if err := json.Unmarshal([]byte(rules), &d.Rules); err != nil {
 		return d, fmt.Errorf("reading rules of domain %s: %w", d.Name, err)
+	}
+	if err := json.Unmarshal([]byte(check), &d.Check); err != nil {
+		return d, fmt.Errorf("reading source check of domain %s: %w", d.Name, err)
 	}
 	d.MXHosts = strings.Fields(hosts)
 	for _, text := range strings.Fields(outgoing) {

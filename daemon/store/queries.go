@@ -4,14 +4,16 @@ const (
 	selectDomainCount = `SELECT count(*) FROM domain WHERE name = $1`
 
 	insertDomain = `
-INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, created_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING domain_id`
+INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json, created_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING domain_id`
 
 	selectDomains = `
-SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, created_at_ms, closed_at_ms FROM domain`
+SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json,
+       created_at_ms, closed_at_ms FROM domain`
 
 	updateDomainOptions = `
-UPDATE domain SET accounts_policy = $1, mx_hosts = $2, outgoing = $3, rules_json = $4 WHERE domain_id = $5`
+UPDATE domain SET accounts_policy = $1, mx_hosts = $2, outgoing = $3, rules_json = $4, passwords_only = $5, source_json = $6, check_json = $7
+WHERE domain_id = $8`
 
 	updateDomainState = `
 UPDATE domain SET state = $1, cutover_json = $2, closed_at_ms = $3 WHERE domain_id = $4 AND state = $5`
@@ -22,7 +24,8 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
 
 	selectAccounts = `
 SELECT account_id, domain.name, address, account.state, paused, stuck, hint, source_user, password_hash, switched_at_ms,
-       next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json
+       next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json,
+       credential_refused
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`
@@ -30,13 +33,17 @@ FROM account JOIN domain ON domain.domain_id = account.domain_id`
 	updatePasswordHash = `
 UPDATE account SET password_hash = $1, switched_at_ms = $2 WHERE account_id = $3 AND password_hash = ''`
 
+	// replacePasswordHash is for passwords that were proven, or set by an admin (A2).
+	replacePasswordHash = `
+UPDATE account SET password_hash = $1, switched_at_ms = CASE WHEN switched_at_ms = 0 THEN $2 ELSE switched_at_ms END WHERE account_id = $3`
+
 	updateDue = `
 UPDATE account SET next_pass_at_ms = $2, priority = CASE WHEN priority < $3 THEN $3 ELSE priority END,
        attempt = 0, stuck = '', hint = ''
 WHERE address = $1`
 
 	updatePass = `
-UPDATE account SET last_pass_at_ms = $1, last_new_at_ms = CASE WHEN $2 > 0 THEN $2 ELSE last_new_at_ms END WHERE account_id = $3`
+UPDATE account SET credential_refused = 0, last_pass_at_ms = $1, last_new_at_ms = CASE WHEN $2 > 0 THEN $2 ELSE last_new_at_ms END WHERE account_id = $3`
 
 	upsertCredential = `
 INSERT INTO credential (account_id, kind, sealed, created_at_ms) VALUES ($1, $2, $3, $4)

@@ -54,7 +54,12 @@ func New() *Operator {
 			MXHosts: []string{"mx.new.example"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.25")},
 			CreatedAt: Now.Add(-72 * time.Hour),
 			Accounts:  map[account.State]int{account.Listed: 1, account.Copying: 1, account.Following: 2},
-			Paused:    1, Stuck: 1, Messages: control.Messages{Source: 28_940, Accounted: 23_260},
+			Check: account.SourceCheck{At: Now.Add(-20 * time.Hour), TriedAt: Now.Add(-20 * time.Hour), TLSVersion: "TLS 1.3",
+				Certificate: &account.Certificate{Subject: "CN=imap.old.example", Issuer: "CN=R11,O=Let's Encrypt,C=US",
+					Names: []string{"imap.old.example", "mail.old.example"}, Until: Now.Add(40 * 24 * time.Hour),
+					Pin: "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="},
+				ID: "Dovecot 2.2", Capabilities: []string{"AUTH=PLAIN", "CONDSTORE", "IMAP4REV1", "LIST-STATUS", "UIDPLUS"}},
+			Paused: 1, Stuck: 1, Messages: control.Messages{Source: 28_940, Accounted: 23_260},
 			Cutover: control.Cutover{
 				Waiting:   "old answers to expire from caches",
 				CheckedAt: Now.Add(-40 * time.Second), DueAt: Now.Add(52 * time.Minute),
@@ -65,6 +70,8 @@ func New() *Operator {
 			MXHosts: []string{"mx.new.example"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.26")},
 			Rules: account.Rules{ExcludeRoles: []account.Role{account.RoleJunk}, ExcludeFolders: []string{"Backup 2009"}, MaxMessageOctets: 50 << 20,
 				Map: map[string]string{"Old clients": "Archive/Clients"}},
+			Check: account.SourceCheck{TriedAt: Now.Add(-20 * time.Minute), Doubt: "it accepted a random password for a random name, so everybody could make accounts here",
+				AcceptsAny: true, TLSVersion: "TLS 1.2", Capabilities: []string{"IMAP4REV1"}},
 			CreatedAt: Now.Add(-20 * time.Minute),
 			Cutover: control.Cutover{
 				Waiting: "the MX to name this server", CheckedAt: Now.Add(-90 * time.Second),

@@ -70,6 +70,12 @@ func (o *Operator) Domain(_ context.Context, name string) (control.Domain, error
 	return control.Domain{}, control.NotFound("domain "+name+" is not known here", "mailstork domain list")
 }
 
+// CheckSource implements control.DomainOperator.
+func (o *Operator) CheckSource(ctx context.Context, name string) (account.SourceCheck, error) {
+	d, err := o.Domain(ctx, name)
+	return d.Check, err
+}
+
 // AddDomain implements control.DomainOperator.
 func (o *Operator) AddDomain(_ context.Context, d account.Domain, dryRun bool) (control.Domain, error) {
 	o.mu.Lock()

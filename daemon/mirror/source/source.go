@@ -76,7 +76,7 @@ func tokenRefused(err error) bool {
 
 func dial(ctx context.Context, o Options) (*Conn, error) {
 	w, err := wire.Dial(ctx, wire.Options{
-		Address: o.Server.HostPort(), TLS: o.Server.TLS, CAFile: o.Server.CAFile,
+		Address: o.Server.HostPort(), TLS: o.Server.TLS, CAFile: o.Server.CAFile, Pin: o.Server.Pin,
 		ServerName: o.Server.CertificateName(), IdleTimeout: o.IdleTimeout, Trace: o.Trace, ReadOnly: true,
 		PublicOnly: o.PublicOnly, Compress: wire.Compress(o.Server.Compress), Link: o.Link,
 	})

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +39,7 @@ type Options struct {
 	TLS          account.TLSMode
 	CAFile       string // PEM file that replaces the system's certificate authorities
 	ServerName   string // the name in the certificate; "" is the host of Address
+	Pin          string // the only key that the server may show (account.ParsePin); "" asks the authorities
 	IdleTimeout  time.Duration
 	Trace        Trace
 	// ReadOnly refuses to send any command that could change something (L5).
@@ -58,6 +62,7 @@ type Conn struct {
 	d      decoder
 	w      *bufio.Writer
 
+	tls          *tls.ConnectionState // nil without TLS
 	link         *Link
 	inflated     *inflater // nil while nothing is compressed
 	askedDeflate bool
@@ -261,6 +266,12 @@ func (c *Conn) Namespace() Namespace { return c.namespace }
 
 // Has tells whether the server offers a capability.
 func (c *Conn) Has(capability string) bool { return c.caps[strings.ToUpper(capability)] }
+
+// Capabilities are those that the server told last, in order.
+func (c *Conn) Capabilities() []string { return slices.Sorted(maps.Keys(c.caps)) }
+
+// TLS is what the handshake agreed on; nil without TLS.
+func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 
 // Oddities hands over what was survived since the last call.
 func (c *Conn) Oddities() []Oddity {

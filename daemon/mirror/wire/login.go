@@ -3,11 +3,9 @@ package wire
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 
 	"mailstork/daemon/account"
 )
@@ -79,26 +77,19 @@ func (c *Conn) startTLS(ctx context.Context, nc net.Conn) error {
 	return c.handshake(ctx, nc)
 }
 
-// handshake verifies the certificate always; there is no switch to turn it off.
+// handshake verifies the certificate or the pinned key always; there is no switch to turn it off.
 func (c *Conn) handshake(ctx context.Context, nc net.Conn) error {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.opt.ServerName}
-	if conf.ServerName == "" {
-		conf.ServerName, _, _ = net.SplitHostPort(c.opt.Address)
-	}
-	if c.opt.CAFile != "" {
-		pem, err := os.ReadFile(c.opt.CAFile)
-		if err != nil {
-			return c.fail(&TLSError{Host: c.opt.Address, Err: fmt.Errorf("reading the certificate authorities: %w", err)})
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return c.fail(&TLSError{Host: c.opt.Address, Err: fmt.Errorf("reading the certificate authorities: %s holds no certificate", c.opt.CAFile)})
-		}
+	host, _, _ := net.SplitHostPort(c.opt.Address)
+	conf, err := account.Source{Host: host, ServerName: c.opt.ServerName, CAFile: c.opt.CAFile, Pin: c.opt.Pin}.TLSConfig()
+	if err != nil {
+		return c.fail(&TLSError{Host: c.opt.Address, Err: err})
 	}
 	t := tls.Client(nc, conf)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return c.fail(&TLSError{Host: c.opt.Address, Err: err})
 	}
 	c.use(t)
+	state := t.ConnectionState()
+	c.tls = &state
 	return nil
 }

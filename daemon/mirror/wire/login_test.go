@@ -272,3 +272,32 @@ func TestCapabilitiesFromBeforeTLSAreForgotten(t *testing.T) {
 		t.Errorf("sent %q", got)
 	}
 }
+
+func TestAPinnedKeyIsTheOnlyOneThatIsSpokenTo(t *testing.T) { // S1
+	pinned, _ := certificate(t, "another.example", time.Now().Add(-time.Minute)) // neither name nor dates matter
+	other, ca := certificate(t, "imap.example.org", time.Now().Add(time.Hour))
+	leaf, err := x509.ParseCertificate(pinned.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := account.PinOf(leaf)
+	for name, c := range map[string]struct {
+		shown *tls.Config
+		good  bool
+	}{"the pinned key": {pinned, true}, "another key": {other, false}} {
+		srv := wiretest.Start(t, wiretest.Script{TLS: c.shown, StartTLS: true})
+		conn, err := wire.Dial(ctx(t), wire.Options{Address: srv.Address, TLS: account.TLSStartTLS, CAFile: ca, ServerName: "imap.example.org", Pin: pin})
+		var wrong *account.PinError
+		switch {
+		case c.good && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.good && (conn.TLS() == nil || account.PinOf(conn.TLS().PeerCertificates[0]) != pin):
+			t.Errorf("%s: the connection tells %+v", name, conn.TLS())
+		case !c.good && !errors.As(err, &wrong):
+			t.Errorf("%s: got %v, want a pin error", name, err)
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+}

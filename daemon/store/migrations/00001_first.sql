@@ -11,6 +11,8 @@ CREATE TABLE domain (
     mx_hosts        TEXT    NOT NULL,               -- separated by one space
     outgoing        TEXT    NOT NULL,               -- IP addresses, separated by one space
     rules_json      TEXT    NOT NULL DEFAULT '{}',  -- account.Rules
+    passwords_only  BIGINT  NOT NULL DEFAULT 0 CHECK (passwords_only IN (0, 1)), -- no mail is copied
+    check_json      TEXT    NOT NULL DEFAULT '{}',  -- account.SourceCheck
     cutover_json    TEXT    NOT NULL DEFAULT '{}',  -- cutover.Memory
     report_json     TEXT    NOT NULL DEFAULT '',    -- finalize.Report, once the domain is closed
     created_at_ms   BIGINT  NOT NULL,
@@ -29,6 +31,7 @@ CREATE TABLE account (
     source_user    TEXT    NOT NULL,
     rules_json     TEXT    NOT NULL DEFAULT '{}',   -- account.Rules of its own
     password_hash  TEXT    NOT NULL DEFAULT '',
+    credential_refused BIGINT NOT NULL DEFAULT 0 CHECK (credential_refused IN (0, 1)), -- by the source, and none proven since
     switched_at_ms BIGINT  NOT NULL DEFAULT 0,
     last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass began
     last_new_at_ms BIGINT  NOT NULL DEFAULT 0,      -- when a pass last found a new message at the source
