@@ -39,6 +39,15 @@ func (l *Ledger) CheckSettled(ctx context.Context, accountID int64) ([]Violation
 	if err != nil {
 		return nil, err
 	}
+	folders, err := l.Folders(ctx, accountID)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range folders {
+		if f.RenamedFrom != "" {
+			found = append(found, Violation{"L2", fmt.Sprintf("folder %q: nobody knows whether %q was renamed to %q", f.SourceName, f.RenamedFrom, f.DestinationName)})
+		}
+	}
 	intended, err := l.Intended(ctx, accountID)
 	if err != nil {
 		return nil, err

@@ -60,6 +60,8 @@ type Folder struct {
 	SkipRule    string // why its messages were left out when it was last finished; empty: they were copied
 	LimitOctets int64  // the largest message that was copied then; 0: no limit
 	Limits      string // what of it this server can't keep for good (L6), for people
+	// RenamedFrom is the name here before a RENAME to DestinationName of which nobody knows yet whether it took effect.
+	RenamedFrom string
 }
 
 // Key is the identity of a source message. UIDVALIDITY is part of it: a UID alone means nothing.

@@ -9,21 +9,24 @@ UPDATE account SET lease_epoch = lease_epoch WHERE account_id = $1 AND lease_own
 	selectFolders = `
 SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
        destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits
+       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from
 FROM folder WHERE account_id = $1 ORDER BY folder_id`
 
 	insertFolder = `
 INSERT INTO folder (source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
     destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, account_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING folder_id`
+    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING folder_id`
 
 	updateFolder = `
 UPDATE folder SET source_name = $1, source_uidvalidity = $2, source_uidnext = $3, source_modseq = $4,
     source_messages = $5, destination_name = $6, destination_uidvalidity = $7, destination_uidnext = $8,
     destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12,
-    name = $13, role = $14, mapped = $15, skip_rule = $16, limit_octets = $17, limits = $18
-WHERE account_id = $19 AND folder_id = $20`
+    name = $13, role = $14, mapped = $15, skip_rule = $16, limit_octets = $17, limits = $18,
+    renamed_from = $19
+WHERE account_id = $20 AND folder_id = $21`
+
+	deleteFolder = `DELETE FROM folder WHERE account_id = $1 AND folder_id = $2`
 
 	// Before a folder gets another place: its messages stay where they are.
 	pinMessages = `

@@ -56,7 +56,7 @@ func (t *Tx) SaveFolder(f *Folder) error {
 	values := []any{
 		f.SourceName, f.Source.UIDValidity, f.Source.UIDNext, int64(f.Source.ModSeq), f.Source.Messages,
 		f.DestinationName, f.Destination.UIDValidity, f.Destination.UIDNext, int64(f.Destination.ModSeq), f.Destination.Messages,
-		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, t.account,
+		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, f.RenamedFrom, t.account,
 	}
 	if f.ID == 0 {
 		if err := t.tx.QueryRowContext(t.ctx, insertFolder, values...).Scan(&f.ID); err != nil {
@@ -77,6 +77,14 @@ func (t *Tx) MoveFolder(f *Folder, destinationName string) error {
 	}
 	f.DestinationName, f.Destination = destinationName, Mark{}
 	return t.SaveFolder(f)
+}
+
+// RemoveFolder forgets a folder for which no row stands; one with rows is an error.
+func (t *Tx) RemoveFolder(id int64) error {
+	if err := t.change(deleteFolder, t.account, id); err != nil {
+		return fmt.Errorf("forgetting folder %d: %w", id, err)
+	}
+	return nil
 }
 
 // Intend notes messages whose APPEND is about to pass the point of no return (L2). A message that has a row already

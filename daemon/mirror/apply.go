@@ -12,6 +12,9 @@ import (
 // touched at the moment when it is touched (L4).
 func (r *round) apply(ctx context.Context, operations []Operation) error {
 	w := sortOut(operations)
+	if len(w.renames) > 0 {
+		return r.renameFolders(ctx, w.renames)
+	}
 	for _, hold := range w.holds {
 		if hold.Here {
 			return r.replacedError(hold)
@@ -22,6 +25,11 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 	r.expect(w)
 	if err := r.note(ctx, w); err != nil {
 		return err
+	}
+	if r.afresh != nil {
+		if err := r.makeFirst(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.makeWanted(ctx, w.appends); err != nil {
 		return err
@@ -57,6 +65,7 @@ type work struct {
 	appends  []Append
 	expunges []Expunge
 	holds    []Hold
+	renames  []RenameFolder
 }
 
 func sortOut(operations []Operation) (w work) {
@@ -70,6 +79,8 @@ func sortOut(operations []Operation) (w work) {
 			w.appends = append(w.appends, o)
 		case Expunge:
 			w.expunges = append(w.expunges, o)
+		case RenameFolder:
+			w.renames = append(w.renames, o)
 		case Hold:
 			w.holds = append(w.holds, o)
 		default:
@@ -83,7 +94,7 @@ func (r *round) replacedError(hold Hold) error {
 	return &Error{
 		Next: OperatorMustAct, Reach: ReachAccount,
 		Sentence: fmt.Sprintf("The inbox of %s here is not the one that was filled before: none of %d messages is there.", r.Account.Address, hold.Messages),
-		Hint:     "doveadm mailbox status -u " + string(r.Account.Address) + " all '*'",
+		Hint:     "doveadm mailbox status -u " + string(r.Account.Address) + " all '*'   # if its owner emptied it: mailstork account approve " + string(r.Account.Address),
 		Err:      fmt.Errorf("comparing the destination of %s: replaced", r.Account.Address),
 	}
 }

@@ -76,6 +76,13 @@ type Expunge struct {
 	Flags           string
 }
 
+// RenameFolder lets a folder go on under the name that it has at the source now, with all its rows. Nothing else is
+// planned beside it: the account is listed again then.
+type RenameFolder struct {
+	FolderID, As int64  // As has the new name, and no rows
+	Destination  string // the name to give to its place here; empty: it stays
+}
+
 // Hold leaves things as they are because too much is missing on one side at once.
 type Hold struct {
 	FolderID int64
@@ -84,15 +91,16 @@ type Hold struct {
 	Here     bool // missing at the destination; else at the source
 }
 
-func (Append) operation()     {}
-func (Adopt) operation()      {}
-func (Skip) operation()       {}
-func (Unskip) operation()     {}
-func (Rename) operation()     {}
-func (Relink) operation()     {}
-func (SetDeleted) operation() {}
-func (SetGone) operation()    {}
-func (SetBack) operation()    {}
-func (StoreFlags) operation() {}
-func (Expunge) operation()    {}
-func (Hold) operation()       {}
+func (Append) operation()       {}
+func (Adopt) operation()        {}
+func (Skip) operation()         {}
+func (Unskip) operation()       {}
+func (Rename) operation()       {}
+func (Relink) operation()       {}
+func (SetDeleted) operation()   {}
+func (SetGone) operation()      {}
+func (SetBack) operation()      {}
+func (StoreFlags) operation()   {}
+func (Expunge) operation()      {}
+func (RenameFolder) operation() {}
+func (Hold) operation()         {}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -76,6 +77,10 @@ func (p *pass) rounds(ctx context.Context) error {
 		r := newRound(p)
 		err := r.run(ctx)
 		r.close()
+		if errors.Is(err, errRenamed) { // each such round has a renamed folder less
+			total--
+			continue
+		}
 		var broken *folderBreak
 		var throttled *wire.ThrottledError
 		if errors.As(err, &throttled) { // trying again at once makes it worse
@@ -147,8 +152,9 @@ type round struct {
 	limits   map[int64]string // what they can't keep for good, by source folder
 	view     View
 	folders  map[int64]*ledger.Folder
-	compared map[int64]bool // folders whose source was listed in full
-	worked   []int64        // IDs of the view's folders
+	afresh   map[int64]string // new folders' places if those that left held none
+	compared map[int64]bool   // folders whose source was listed in full
+	worked   []int64          // IDs of the view's folders
 
 	mu         sync.Mutex // guards what follows
 	here       map[string]*hereMark
@@ -164,7 +170,8 @@ type round struct {
 // hereMark is the state of a destination folder, kept up to date with what we do to it.
 type hereMark struct {
 	ledger.Mark
-	exists bool
+	exists  bool
+	special bool // mail programs know it by its name or its role
 }
 
 func newRound(p *pass) *round {
@@ -209,12 +216,20 @@ func (r *round) fence(ctx context.Context) error {
 		return err
 	}
 	refiling, err := r.Ledger.Refiling(ctx, r.Account.ID)
-	if err != nil || len(rows)+len(refiling) == 0 {
+	if err != nil {
+		return err
+	}
+	folders, err := r.Ledger.Folders(ctx, r.Account.ID)
+	folders = slices.DeleteFunc(folders, func(f ledger.Folder) bool { return f.RenamedFrom == "" })
+	if err != nil || len(rows)+len(refiling)+len(folders) == 0 {
 		return err
 	}
 	r.phase("fencing", "")
 	if err := r.Fence(ctx); err != nil {
 		return onDestination(err)
+	}
+	if err := r.settleNames(ctx, folders); err != nil { // where a folder is, before what came there
+		return err
 	}
 	if err := r.settleRefiling(ctx); err != nil {
 		return err

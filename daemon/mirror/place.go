@@ -68,6 +68,7 @@ func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error
 	for _, f := range changed {
 		r.folders[f.ID] = f
 	}
+	r.placeAfresh(there, here, known)
 	for id, f := range r.folders {
 		r.rules[id] = p.rules[f.SourceName]
 		if line, listed := r.listing[f.SourceName]; listed {
@@ -77,6 +78,32 @@ func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error
 		}
 	}
 	return nil
+}
+
+// placeAfresh finds the places that new folders would have if those that left the source, or were made again there,
+// held none: a renamed folder gets that one.
+func (r *round) placeAfresh(there, here []wire.Folder, known []ledger.Folder) {
+	left := false
+	var kept []ledger.Folder
+	for _, f := range known {
+		line, listed := r.listing[f.SourceName]
+		switch {
+		case !listed || !line.Selectable || f.Source.UIDValidity != 0 && line.Status.UIDValidity != f.Source.UIDValidity:
+			left = true
+		case !f.ComparedAt.IsZero():
+			kept = append(kept, f)
+		}
+	}
+	if !left {
+		return
+	}
+	afresh := r.place(there, here, r.pairs[0].destination.Namespace(), kept)
+	r.afresh = map[int64]string{}
+	for id, f := range r.folders {
+		if f.ComparedAt.IsZero() {
+			r.afresh[id] = afresh.names[f.SourceName]
+		}
+	}
 }
 
 func (r *round) saveFolders(ctx context.Context, changed []*ledger.Folder, places map[string]string) error {

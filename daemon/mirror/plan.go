@@ -17,6 +17,9 @@ func Plan(v View) []Operation {
 	for i := range v.Folders {
 		p.folders = append(p.folders, compare(&v.Folders[i], v.Policy))
 	}
+	if renamed := p.foldersRenamed(); len(renamed) > 0 {
+		return renamed
+	}
 	if p.places(); p.replaced() {
 		return []Operation{Hold{Messages: p.misplaced, Of: v.Rows, Here: true}}
 	}
@@ -169,9 +172,12 @@ func (p *planner) renumbered(d *difference) {
 	d.lost = slices.Concat(d.lost, d.stale, anew)
 }
 
+// recognising are the traits that prove that a row and a source message are one, the best first.
+var recognising = []byte{byDigest, byLetterSizeDate, byLetterSize, bySizeDate}
+
 // identify pairs rows with the fresh messages of a folder by what proves most, and returns the rows left over.
 func (p *planner) identify(d *difference, rows []ledger.Message, found func(ledger.Message, SourceMessage)) []ledger.Message {
-	for _, kind := range []byte{byDigest, byLetterSizeDate, byLetterSize, bySizeDate} {
+	for _, kind := range recognising {
 		rows, d.fresh = pairs(rows, d.fresh, rowTrait(kind), messageTrait(kind), found)
 	}
 	slices.SortFunc(d.fresh, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
@@ -184,7 +190,6 @@ func (p *planner) renamedFlags(d *difference, row ledger.Message, to ledger.Key,
 		p.unreachable[to] = true
 	}
 	if m.FlagsKnown && m.Flags != row.Flags {
-		row.Place.Folder = placeName(d.view.Folder, row.Place)
 		row.Key = to
 		d.changed = append(d.changed, flagChange{row, m.Flags})
 	}

@@ -35,11 +35,13 @@ type rules struct {
 	ends    func(command string) bool   // these end the connection, each time
 	refuse  func(command string) string // the answer to a command that the server shall not see; "" lets it pass
 	rewrite func(reply string) string   // changes a line of the server
+	// ghost are commands whose client is cut off, while the server gets them only when the channel is closed; nil: none.
+	ghost func(command string) <-chan struct{}
 }
 
 func newProxy(t testing.TB, server string, r rules) *proxy {
 	t.Helper()
-	p, err := faultproxy.New(server, net.IP(ours.AsSlice()), faultproxy.Rules{Counts: r.counts, Ends: r.ends, Refuse: r.refuse, Rewrite: r.rewrite})
+	p, err := faultproxy.New(server, net.IP(ours.AsSlice()), faultproxy.Rules{Counts: r.counts, Ends: r.ends, Refuse: r.refuse, Rewrite: r.rewrite, Ghost: r.ghost})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -308,6 +308,12 @@ func (d *describer) one(o Operation) {
 			return
 		}
 		d.say("remove %s %d here if it has %s", o.DestinationName, o.UID, o.Flags)
+	case RenameFolder:
+		here := "everything stays where it is here"
+		if o.Destination != "" {
+			here = "its place here gets the name " + o.Destination
+		}
+		d.say("folder %s is %s now, %s", d.names[o.FolderID], d.names[o.As], here)
 	case Hold:
 		if o.Here {
 			d.say("stop: %d of %d messages are missing here at once", o.Messages, o.Of)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/letter"
@@ -86,8 +87,15 @@ func (b *builder) place(name string) *DestinationView {
 func (b *builder) source(w *words) error {
 	f := b.folder(w.next())
 	switch {
-	case w.take("is empty"), w.take("is no longer there"):
+	case w.take("is empty"):
 		return nil
+	case w.take("is no longer there"):
+		f.Left = true
+		return nil
+	case w.take("has UIDVALIDITY"):
+		n, err := w.number()
+		f.UIDValidity = uint32(n)
+		return err
 	case w.take("was not listed"):
 		f.Listed = false
 		return nil
@@ -325,6 +333,9 @@ func (b *builder) here(w *words) error {
 	switch {
 	case w.take("is empty"):
 		return nil
+	case w.take("is special"):
+		d.Special = true
+		return nil
 	case w.take("is missing"):
 		*d = DestinationView{Missing: true}
 		return nil
@@ -355,6 +366,11 @@ func (b *builder) here(w *words) error {
 func (b *builder) finish() View {
 	for i := range b.view.Folders {
 		f := &b.view.Folders[i]
+		if len(f.Rows) == 0 && !f.Left {
+			f.Afresh = f.Folder.DestinationName
+		} else {
+			f.Folder.ComparedAt = time.Unix(1, 0)
+		}
 		slices.SortFunc(f.Rows, func(a, b ledger.Message) int {
 			return cmp.Or(cmp.Compare(a.UIDValidity, b.UIDValidity), cmp.Compare(a.UID, b.UID))
 		})

@@ -35,7 +35,9 @@ type destinationConn interface {
 	Namespace() wire.Namespace
 	Quota(ctx context.Context, raw string) ([]wire.QuotaRoot, error)
 	Create(ctx context.Context, raw string) error
+	Rename(ctx context.Context, from, to string) error
 	Subscribe(ctx context.Context, raw string) error
+	Unsubscribe(ctx context.Context, raw string) error
 	Select(ctx context.Context, raw string) (wire.Selected, error)
 	Examine(ctx context.Context, raw string) (wire.Selected, error)
 	List(ctx context.Context, r wire.UIDRange, fn func(wire.Entry) error) error
@@ -83,6 +85,20 @@ func (s stepped) Create(ctx context.Context, raw string) error {
 		return err
 	}
 	return s.Conn.Create(ctx, raw)
+}
+
+func (s stepped) Rename(ctx context.Context, from, to string) error {
+	if err := s.before(ctx, "rename"); err != nil {
+		return err
+	}
+	return s.Conn.Rename(ctx, from, to)
+}
+
+func (s stepped) Unsubscribe(ctx context.Context, raw string) error {
+	if err := s.before(ctx, "unsubscribe"); err != nil {
+		return err
+	}
+	return s.Conn.Unsubscribe(ctx, raw)
 }
 
 func (s stepped) Subscribe(ctx context.Context, raw string) error {

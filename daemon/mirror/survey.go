@@ -24,8 +24,10 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.choose(); err != nil || len(r.worked) == 0 {
 		return err
 	}
-	if err := r.makeFirst(ctx); err != nil {
-		return err
+	if r.afresh == nil { // else a new folder may be an old one, renamed: the plan tells
+		if err := r.makeFirst(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.newestFirst(ctx); err != nil {
 		return err
@@ -58,7 +60,8 @@ func (r *round) list(ctx context.Context) (there, here []wire.Folder, err error)
 
 func (r *round) learnHere(folders []wire.Folder) {
 	for _, f := range folders {
-		r.here[f.Raw] = &hereMark{exists: f.Selectable, Mark: ledger.Mark{
+		role, _ := roleOf(f)
+		r.here[f.Raw] = &hereMark{exists: f.Selectable, special: role != "" || f.Raw == inbox, Mark: ledger.Mark{
 			UIDValidity: f.Status.UIDValidity, UIDNext: f.Status.UIDNext, Messages: f.Status.Messages,
 		}}
 	}
@@ -165,14 +168,14 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 	if r.hasProblem(f.ID) {
 		return nil, nil
 	}
-	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip}
+	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip, Afresh: r.afresh[f.ID]}
 	if view.Rows, err = r.Ledger.Messages(ctx, f.ID); err != nil {
 		return nil, err
 	}
 	line, listed := r.listing[f.SourceName]
 	switch {
 	case !listed || !line.Selectable:
-		view.Listed, view.UIDValidity = true, f.Source.UIDValidity
+		view.Listed, view.Left, view.UIDValidity = true, true, f.Source.UIDValidity
 	case !r.unchangedThere(f, line.Status):
 		err = r.listSource(ctx, pr, view, line.Status)
 	}
@@ -192,6 +195,9 @@ func (r *round) lookHere(ctx context.Context) error {
 	names := map[string]bool{}
 	for _, f := range r.view.Folders {
 		names[f.Folder.DestinationName] = true
+		if f.Afresh != "" {
+			names[f.Afresh] = true
+		}
 		for _, row := range f.Rows {
 			if row.Place.Folder != "" {
 				names[row.Place.Folder] = true
@@ -235,7 +241,7 @@ func (r *round) lookAtPlace(ctx context.Context, name string) (*DestinationView,
 	if mark == nil || !mark.exists {
 		return &DestinationView{Missing: true}, nil
 	}
-	view := &DestinationView{UIDValidity: mark.UIDValidity, UIDNext: mark.UIDNext}
+	view := &DestinationView{UIDValidity: mark.UIDValidity, UIDNext: mark.UIDNext, Special: mark.special}
 	if mark.Messages == 0 {
 		return view, nil
 	}

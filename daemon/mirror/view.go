@@ -47,10 +47,14 @@ type FolderView struct {
 	// Listed: UIDs and Messages hold what the source has. False when nothing changed there since the mark.
 	Listed      bool
 	UIDValidity uint32
-	UIDs        []uint32        // of all messages, ascending; empty for a folder that left the source
-	Messages    []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
-	Rows        []ledger.Message
-	Skip        string // why nothing new of it is copied; empty: it is
+	UIDs        []uint32 // of all messages, ascending; empty for a folder that left the source
+	// Left: the source has no folder of that name any more.
+	Left bool
+	// Afresh is the place here that the folder would get if those that left the source held none; "" where it has one.
+	Afresh   string
+	Messages []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
+	Rows     []ledger.Message
+	Skip     string // why nothing new of it is copied; empty: it is
 }
 
 // DestinationView is one destination folder.
@@ -60,6 +64,7 @@ type DestinationView struct {
 	UIDNext     uint32
 	UIDs        []uint32 // of all messages, ascending
 	Foreign     []DestinationMessage
+	Special     bool // mail programs know it by its name or its role
 }
 
 // View is everything that the planner looks at.

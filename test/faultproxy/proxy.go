@@ -31,6 +31,9 @@ type Rules struct {
 	Sees    func(command string)        // is told every command
 	OnFire  func()                      // runs when a boundary is reached, before anything breaks
 	Late    func()                      // what a late command waits for; the client is gone
+	// Ghost are commands whose client is cut off, while the server gets them only when the channel is closed; nil: none.
+	// Only together with Refuse.
+	Ghost func(command string) <-chan struct{}
 }
 
 // Proxy breaks one connection at one boundary, once for each Arm. Its methods may be called from any goroutine.

@@ -128,6 +128,14 @@ func (s *session) hold(in *bufio.Reader, line, tag string) bool {
 		}
 	}
 	var err error
+	if s.Ghost != nil {
+		if haunt := s.Ghost(strings.TrimPrefix(text.String(), tag+" ")); haunt != nil {
+			_ = s.client.Close()
+			<-haunt
+			_, _ = whole.WriteTo(s.upstream)
+			return false
+		}
+	}
 	if no := s.Refuse(strings.TrimPrefix(text.String(), tag+" ")); no != "" {
 		_, err = fmt.Fprintf(s.client, "%s %s\r\n", tag, no)
 	} else {

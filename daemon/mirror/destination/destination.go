@@ -165,6 +165,20 @@ func (c *Conn) Create(ctx context.Context, raw string) error {
 	return err
 }
 
+// Rename gives a folder another name, and Dovecot those below it. UIDVALIDITY and UIDs stay.
+func (c *Conn) Rename(ctx context.Context, from, to string) error {
+	err := c.do(ctx, "RENAME", func(cmd *wire.Command) { cmd.String(from); cmd.String(to) })
+	if err != nil {
+		return fmt.Errorf("renaming %q to %q: %w", from, to, err)
+	}
+	return nil
+}
+
+// Unsubscribe ends a subscription; that there is none is no error.
+func (c *Conn) Unsubscribe(ctx context.Context, raw string) error {
+	return c.simple(ctx, "UNSUBSCRIBE", raw)
+}
+
 // Subscribe subscribes to a folder; doing so twice is no error.
 func (c *Conn) Subscribe(ctx context.Context, raw string) error {
 	return c.simple(ctx, "SUBSCRIBE", raw)

@@ -97,6 +97,7 @@ CREATE TABLE folder (
     destination_uidnext     BIGINT NOT NULL DEFAULT 0,
     destination_modseq      BIGINT NOT NULL DEFAULT 0,
     destination_messages    BIGINT NOT NULL DEFAULT 0,
+    renamed_from            TEXT   NOT NULL DEFAULT '', -- its name here before a RENAME that nobody has confirmed yet
     compared_at_ms          BIGINT NOT NULL DEFAULT 0,  -- last full comparison of both sides
     problem                 TEXT   NOT NULL DEFAULT '', -- why the last pass could not do this folder
     name                    TEXT   NOT NULL DEFAULT '', -- as its owner calls it
