@@ -232,14 +232,21 @@ func (d *Daemon) Account(ctx context.Context, address account.Address) (control.
 	if err != nil {
 		return control.AccountDetail{}, err
 	}
-	detail := control.AccountDetail{Account: d.showAccount(a, counts)}
+	detail := control.AccountDetail{Account: d.showAccount(a, counts), Orders: a.Orders}
 	if detail.Credential, err = d.openable(ctx, a); err != nil {
 		return detail, err
 	}
 	for _, f := range counts {
 		detail.Folders = append(detail.Folders, showFolder(f))
 	}
-	return detail, nil
+	exceptions, err := d.ledger.Exceptions(ctx, a.ID)
+	if more := len(exceptions) - control.MaxExceptions; more > 0 {
+		exceptions, detail.ExceptionsLeft = exceptions[:control.MaxExceptions], more
+	}
+	for _, e := range exceptions {
+		detail.Exceptions = append(detail.Exceptions, showException(e))
+	}
+	return detail, err
 }
 
 func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) control.Account {
@@ -276,6 +283,11 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 	case control.Resume:
 		err = errors.Join(d.store.SetPaused(ctx, address, false), d.store.DuePass(ctx, address, priorityAsked))
 		d.workers.Wake()
+	case control.Approve, control.Retry, control.CopyParked, control.LeaveParked:
+		err = d.order(ctx, a, account.Order(action))
+	case control.Abandon:
+		err = d.abandon(ctx, a)
+		a.State = account.Done
 	}
 	if err != nil {
 		return control.Account{}, d.changed(err)
@@ -291,7 +303,8 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 	return d.showAccount(a, counts), err
 }
 
-func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
+// syncable tells why no pass of an account can be made due.
+func (d *Daemon) syncable(ctx context.Context, a account.Account) error {
 	openable, err := d.openable(ctx, a)
 	switch {
 	case err != nil:
@@ -302,6 +315,13 @@ func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
 		return control.Refused(fmt.Sprintf("account %s is done; its password for the source is erased", a.Address), "mailstork domain report "+a.Domain)
 	case a.Paused:
 		return control.Refused(fmt.Sprintf("account %s is paused", a.Address), "mailstork account resume "+string(a.Address))
+	}
+	return nil
+}
+
+func (d *Daemon) syncNow(ctx context.Context, a account.Account) error {
+	if err := d.syncable(ctx, a); err != nil {
+		return err
 	}
 	d.logins.forget(a.Domain) // somebody looks at it: what was doubted may be tried
 	if err := d.store.DuePass(ctx, a.Address, priorityAsked); err != nil {

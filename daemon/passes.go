@@ -140,12 +140,16 @@ func (d *Daemon) complete(ctx context.Context, a *account.Account, result mirror
 		if more := len(problems) - 1; more > 0 {
 			reason += " (and " + number(more, "more folder") + ")"
 		}
-		return &mirror.Error{Next: mirror.RetryLater, Reach: mirror.ReachFolder, Sentence: reason + ".",
-			Hint: "mailstork doctor   # tried again by itself; at once: mailstork account sync " + string(a.Address)}
+		hint := "mailstork doctor   # tried again by itself; at once: mailstork account sync " + string(a.Address)
+		if result.Held > 0 {
+			hint = approveCommand + string(a.Address) + "   # if its owner deleted them"
+		}
+		return &mirror.Error{Next: mirror.RetryLater, Reach: mirror.ReachFolder, Sentence: reason + ".", Hint: hint}
 	}
 	err := d.store.Write(ctx, func(tx *sql.Tx) error {
 		// The start by today's clock: a clock that was set meanwhile must not make a pass look older or newer.
-		return d.store.SavePass(ctx, tx, a.ID, time.Now().Add(-time.Since(began)), result.New > 0)
+		return errors.Join(d.store.SavePass(ctx, tx, a.ID, time.Now().Add(-time.Since(began)), result.New > 0),
+			d.store.OrdersObeyed(ctx, tx, a.Address, obeyedByAPass(*a)...))
 	})
 	if err != nil {
 		return err
@@ -200,7 +204,8 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Source: from, SharedLogin: shared,
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
-		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched()},
+		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched(), MassDeletion: a.Orders.Has(account.Approve)},
+		Orders:  d.orders(a),
 		Rules:   mirror.Rules{Account: a.Rules, Domain: domain.Rules},
 		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
 		Pairs:   d.config.Mirror.ConnectionsPerAccount, Newest: d.newestFirst(a), Refile: d.config.Mirror.Refile,

@@ -8,6 +8,7 @@ import (
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	"mailstork/daemon/ledger"
 )
 
 func (a app) account() *cobra.Command {
@@ -15,7 +16,11 @@ func (a app) account() *cobra.Command {
 		a.accountImport(), a.accountList(), a.accountShow(), a.accountSet(), a.accountVerify(),
 		a.accountAct(control.Sync, "make the next pass due now", "next pass is due now"),
 		a.accountAct(control.Pause, "stop the passes of an account until it is resumed", "is paused"),
-		a.accountAct(control.Resume, "let the passes of a paused account run again", "is no longer paused"))
+		a.accountAct(control.Resume, "let the passes of a paused account run again", "is no longer paused"),
+		a.accountAct(control.Approve, "let the next pass follow what the guard holds back", "what is held back is followed by the next pass"),
+		a.accountAct(control.Retry, "try refused messages again", "refused messages are tried by the next pass"),
+		a.accountSettle(),
+		a.accountAct(control.Abandon, "end an account whose rest at the source can't be had; nothing here is deleted", "is done, without a proof; the domain's report says what is missing"))
 }
 
 func (a app) accountList() *cobra.Command {
@@ -157,6 +162,7 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 	f.add("last pass", a.at(d.LastPassAt, ""))
 	f.add("last new mail", a.at(d.LastNewAt, ""))
 	f.add("next pass", a.nextPass(d.Account))
+	f.add("ordered", string(d.Orders))
 	if d.Pass != nil {
 		f.add("now", passInWords(*d.Pass))
 	}
@@ -165,6 +171,47 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 		fmt.Fprintln(out)
 		writeFolders(out, d.Folders)
 	}
+	writeExceptions(out, d)
+}
+
+// shownExceptions is how many exceptions a person wants to see; --json has more.
+const shownExceptions = 20
+
+func writeExceptions(out io.Writer, d control.AccountDetail) {
+	for i, e := range d.Exceptions {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		if i == shownExceptions {
+			fmt.Fprintf(out, "… and %s more: mailstork account show %s --json\n", count(len(d.Exceptions)-i+d.ExceptionsLeft), d.Address)
+			break
+		}
+		fmt.Fprintf(out, "%-8s message %d of %q: %s\n", clean(e.Class), e.UID, clean(e.Folder), clean(e.Why))
+		if e.File != "" {
+			fmt.Fprintf(out, "         its bytes: %s\n", clean(e.File))
+		}
+	}
+	for _, verb := range verbsFor(d) {
+		fmt.Fprintln(out, "next:    "+verb)
+	}
+}
+
+// verbsFor are the commands that answer an account's exceptions, while it still has passes.
+func verbsFor(d control.AccountDetail) (verbs []string) {
+	found := map[string]bool{}
+	for _, e := range d.Exceptions {
+		found[e.Class] = true
+	}
+	if d.State == account.Done {
+		return nil
+	}
+	if found[string(ledger.Parked)] {
+		verbs = append(verbs, fmt.Sprintf("mailstork account settle %s --copy   # or --leave", d.Address))
+	}
+	if found[string(ledger.Refused)] {
+		verbs = append(verbs, "mailstork account retry "+string(d.Address))
+	}
+	return verbs
 }
 
 func writeFolders(out io.Writer, folders []control.Folder) {
@@ -189,40 +236,4 @@ func writeFolders(out io.Writer, folders []control.Folder) {
 			fmt.Fprintf(out, "%s: %s\n", clean(f.Source), clean(f.Limits))
 		}
 	}
-}
-
-// accountAct is one of the verbs that do one thing to accounts.
-func (a app) accountAct(action control.Action, short, after string) *cobra.Command {
-	c := &cobra.Command{Use: string(action) + " ACCOUNT...", Short: short, Args: cobra.MinimumNArgs(1)}
-	dryRun := addDryRun(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		addresses := make([]account.Address, len(args))
-		for i, text := range args {
-			var err error
-			if addresses[i], err = parseAddress(text); err != nil {
-				return err
-			}
-		}
-		client, err := connect(c)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		for _, address := range addresses {
-			if *dryRun {
-				one, err := client.Account(c.Context(), address)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(c.OutOrStdout(), "would %s %s (%s)\n", action, address, one.State)
-				continue
-			}
-			if _, err := client.Act(c.Context(), address, action); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", address, after)
-		}
-		return nil
-	}
-	return c
 }

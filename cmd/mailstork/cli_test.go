@@ -118,6 +118,12 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"account-verify", "account verify anna@example.org"},
 		{"account-verify-sound", "account verify bob@example.org"},
 		{"account-sync-refused", "account sync anna@example.org dora@example.org"},
+		{"account-approve-refused", "account approve anna@example.org"},
+		{"account-settle-which", "account settle anna@example.org"},
+		{"account-settle-dry-run", "account settle anna@example.org --copy --dry-run"},
+		{"account-retry", "account retry anna@example.org"},
+		{"account-abandon-dry-run", "account abandon carla.o'neill@example.org --dry-run"},
+		{"account-abandon", "account abandon carla.o'neill@example.org"},
 		{"account-pause-dry-run", "account pause anna@example.org --dry-run"},
 		{"log", "log anna@example.org"},
 		{"setup-dovecot-2.3", "setup dovecot --print --dovecot 2.3"},
@@ -139,7 +145,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 
 func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
 	reading := "status, doctor, version, log, list, show, report, check, verify"
-	changing := "add, set, login, import, sync, pause, resume"
+	changing := "add, set, login, import, sync, pause, resume, approve, retry, settle, abandon"
 	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
 		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
 			t.Errorf("%s reads and has no --json", c.CommandPath())
@@ -292,6 +298,33 @@ func TestActionsReachTheDaemonAndDryRunsDoNot(t *testing.T) {
 	}
 	if got := s.run("account", "resume", "bob@example.org"); got.code != exitOK || paused() {
 		t.Errorf("resume: %+v, paused %v", got, paused())
+	}
+}
+
+func TestOrdersReachTheDaemonAsTheyWereTyped(t *testing.T) {
+	s := newSession(t)
+	orders := func() account.Orders {
+		detail, err := s.operator.Account(t.Context(), "anna@example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return detail.Orders
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want account.Orders
+	}{
+		{"settle anna@example.org --copy --dry-run", exitOK, ""},
+		{"settle anna@example.org --copy --leave", exitUsage, ""},
+		{"settle anna@example.org --copy", exitOK, "copy-parked"},
+		{"settle anna@example.org --leave", exitOK, "leave-parked"},
+		{"retry anna@example.org", exitOK, "leave-parked retry"},
+		{"approve anna@example.org", exitRefused, "leave-parked retry"},
+	} {
+		if got := s.run(strings.Fields("account " + c.args)...); got.code != c.code || orders() != c.want {
+			t.Errorf("%s: %+v, orders %q, want %q", c.args, got, orders(), c.want)
+		}
 	}
 }
 

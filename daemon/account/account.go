@@ -17,6 +17,7 @@ type Account struct {
 	Paused  bool   // an admin stopped it; no pass starts
 	Stuck   string // why its last pass failed; empty when nothing is wrong
 	Hint    string // the next command for that operator
+	Orders  Orders // of an operator for the next pass
 	// SourceUser is the login name at the source; equal to Address unless the import said otherwise.
 	SourceUser string
 	// PasswordHash is what its owner's password was proven with here, "{SCHEME}…"; empty before the first login.

@@ -33,6 +33,8 @@ type Transition struct {
 	When     string // what must be true, in words for docs/states.md
 }
 
+const abandoned = "an operator gave up the rest at the source; what is here stays, the report says what is missing"
+
 // Transitions is the whole of an account's life. Code changes State only through Next.
 var Transitions = []Transition{
 	{Listed, Joined, "join", "a password was proven at the source, by its owner's login or by an import (A1)"},
@@ -41,6 +43,10 @@ var Transitions = []Transition{
 	{Following, Closing, "drain", "the domain is draining and the source was quiet, or the deadline came (C1)"},
 	{Closing, Following, "reopen", "the MX names the source again, or a letter at the source restarted the quiet time (C1)"},
 	{Closing, Done, "verify", "last pass and verification account for every message (L1); the credential is erased"},
+	{Joined, Done, "abandon", abandoned},
+	{Copying, Done, "abandon", abandoned},
+	{Following, Done, "abandon", abandoned},
+	{Closing, Done, "abandon", abandoned},
 	{Listed, Done, "expire", "the domain closes and nobody ever logged in"},
 }
 

@@ -37,7 +37,7 @@ func TestEveryStateIsReachedAndEveryNonFinalStateIsLeft(t *testing.T) {
 }
 
 func TestNextRefusesWhatIsNotInTheTable(t *testing.T) {
-	for _, pair := range [][2]State{{Listed, Following}, {Done, Listed}, {Following, Done}, {Copying, Closing}} {
+	for _, pair := range [][2]State{{Listed, Following}, {Done, Listed}, {Done, Following}, {Following, Joined}, {Copying, Closing}} {
 		if _, err := Next(pair[0], pair[1]); err == nil {
 			t.Errorf("Next(%q, %q) succeeded", pair[0], pair[1])
 		}

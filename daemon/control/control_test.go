@@ -63,6 +63,10 @@ func TestEveryAnswerReachesTheClientAsTheOperatorGaveIt(t *testing.T) {
 		{"verification", func(o control.Operator) (any, error) { return o.Verify(ctx, "anna@example.org", func(control.Pass) {}) }},
 		{"pause", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Pause) }},
 		{"resume", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Resume) }},
+		{"approve", func(o control.Operator) (any, error) { return o.Act(ctx, "carla.o'neill@example.org", control.Approve) }},
+		{"retry", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Retry) }},
+		{"settle", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.CopyParked) }},
+		{"abandon", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Abandon) }},
 		{"sync", func(o control.Operator) (any, error) { return o.Act(ctx, "bob@example.org", control.Sync) }},
 	} {
 		t.Run(a.name, func(t *testing.T) {

@@ -78,12 +78,21 @@ const (
 	Sync   Action = "sync"   // the next pass is due now
 	Pause  Action = "pause"  // no pass starts; one that runs ends at its next message
 	Resume Action = "resume" // passes start again
+
+	Approve     = Action(account.Approve)     // what the guard holds back is meant; an error of kind Refused when it holds nothing back
+	Retry       = Action(account.Retry)       // refused messages are tried again
+	CopyParked  = Action(account.CopyParked)  // parked messages are copied again
+	LeaveParked = Action(account.LeaveParked) // parked messages count as removed here by their owner
+
+	// Abandon ends the account without its proof: what is here stays, the report says what is missing, the credential
+	// is erased.
+	Abandon Action = "abandon"
 )
 
 // ParseAction returns the action of that name.
 func ParseAction(text string) (Action, error) {
 	switch a := Action(text); a {
-	case Sync, Pause, Resume:
+	case Sync, Pause, Resume, Approve, Retry, CopyParked, LeaveParked, Abandon:
 		return a, nil
 	}
 	return "", Invalid("no such action: "+text, "mailstork account --help")

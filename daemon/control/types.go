@@ -119,6 +119,23 @@ type AccountDetail struct {
 	// Credential tells whether a sealed credential for the source is stored.
 	Credential bool     `json:"credential"`
 	Folders    []Folder `json:"folders"`
+	// Exceptions are the messages with something to say about them, at most MaxExceptions of them.
+	Exceptions     []Exception `json:"exceptions"`
+	ExceptionsLeft int         `json:"exceptions_left,omitempty"` // so many more
+	// Orders are what an operator ordered for the next pass.
+	Orders account.Orders `json:"orders,omitempty"`
+}
+
+// MaxExceptions bounds the list of an account's exceptions.
+const MaxExceptions = 1000
+
+// Exception is a message that is not simply here.
+type Exception struct {
+	Class  string `json:"class"`  // parked, refused, skipped; copied: not in every detail
+	Folder string `json:"folder"` // at the source, for people
+	UID    uint32 `json:"uid"`
+	Why    string `json:"why"`
+	File   string `json:"file,omitempty"` // where the bytes of a refused message are
 }
 
 // Folder is one folder of the source and what became of its messages.

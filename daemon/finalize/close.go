@@ -55,6 +55,26 @@ func Account(ctx context.Context, s *store.Store, a account.Account, report Acco
 	return s.EraseTraces(ctx)
 }
 
+// Abandon makes an account done without a proof, because an operator gave up what is still at the source. The report
+// keeps what the ledger knew; state, report and the erasure of the credentials are one transaction. Nothing here is touched.
+func Abandon(ctx context.Context, s *store.Store, a account.Account, report AccountReport, now time.Time) error {
+	report.Total()
+	report.State, report.AbandonedAt = account.Done, now.UTC()
+	report.Outcome = fmt.Sprintf("given up by an operator: %d of %d messages at the source have a fate, nothing was proven",
+		report.Fates.Total(), report.SourceMessages)
+	text, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("reporting account %s: %w", a.Address, err)
+	}
+	err = s.Write(ctx, func(tx *sql.Tx) error {
+		return errors.Join(s.SaveVerified(ctx, tx, a.ID, text), s.MoveAccount(ctx, tx, a, account.Done), s.EraseCredentials(ctx, tx, a.ID))
+	})
+	if err != nil {
+		return fmt.Errorf("abandoning account %s: %w", a.Address, err)
+	}
+	return s.EraseTraces(ctx)
+}
+
 // Expire makes an account done whose owner never logged in: nothing of it was ever read.
 func Expire(ctx context.Context, s *store.Store, a account.Account) error {
 	return s.Write(ctx, func(tx *sql.Tx) error {

@@ -53,6 +53,7 @@ type AccountReport struct {
 	Notes          []string        `json:"notes,omitempty"`       // refused and parked messages, one line each
 	Unexplained    []string        `json:"unexplained,omitempty"` // gaps in the proof; empty at done
 	VerifiedAt     time.Time       `json:"verified_at"`
+	AbandonedAt    time.Time       `json:"abandoned_at,omitzero"` // an operator gave it up: nothing was proven
 }
 
 // Total fills SourceMessages and Fates from the folders.
@@ -82,6 +83,7 @@ type DomainReport struct {
 	ClosedAt       time.Time       `json:"closed_at"`
 	AccountsMoved  int             `json:"accounts_moved"`
 	NeverLoggedIn  int             `json:"never_logged_in"`
+	Abandoned      int             `json:"abandoned"`
 	SourceMessages int64           `json:"source_messages"`
 	Octets         int64           `json:"octets"`
 	Fates          Fates           `json:"fates"`
@@ -91,8 +93,13 @@ type DomainReport struct {
 
 // Total fills the sums from the accounts.
 func (r *DomainReport) Total() {
+	r.Abandoned = 0
 	r.AccountsMoved, r.NeverLoggedIn, r.SourceMessages, r.Octets, r.Fates = 0, 0, 0, 0, Fates{}
 	for _, a := range r.Accounts {
+		if !a.AbandonedAt.IsZero() {
+			r.Abandoned++
+			continue
+		}
 		if a.VerifiedAt.IsZero() {
 			if a.State == account.Listed || a.State == account.Done {
 				r.NeverLoggedIn++
@@ -137,6 +144,9 @@ func (r *DomainReport) sentence() string {
 	if r.NeverLoggedIn > 0 {
 		fmt.Fprintf(&s, "\n%s never logged in here; nothing of theirs was copied.", count(int64(r.NeverLoggedIn), "account"))
 	}
+	if r.Abandoned > 0 {
+		fmt.Fprintf(&s, "\n%s given up by an operator: what is missing there is not known to be here, and counts in no sum.", count(int64(r.Abandoned), "account"))
+	}
 	if r.Credentials == 0 {
 		s.WriteString("\nAll borrowed passwords are erased.")
 	} else {
@@ -159,6 +169,11 @@ func (r *DomainReport) soFar() string {
 
 func (r *DomainReport) notes(w io.Writer) error {
 	for _, a := range r.Accounts {
+		if !a.AbandonedAt.IsZero() {
+			if _, err := fmt.Fprintf(w, "%s: %s\n", a.Address, a.Outcome); err != nil {
+				return err
+			}
+		}
 		for _, note := range a.Notes {
 			if _, err := fmt.Fprintf(w, "%s: %s\n", a.Address, note); err != nil {
 				return err

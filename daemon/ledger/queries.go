@@ -97,6 +97,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` +
 		whereKey + ` AND stage = 'intended'`
 	forgetMessage = `DELETE FROM message` + whereKey + ` AND stage = 'intended'`
+	againMessage  = `DELETE FROM message` + whereKey + ` AND (stage = 'parked' OR fate = 'refused')`
+	leaveMessage  = `UPDATE message SET stage = 'confirmed', fate = 'deleted', reason = $4` + whereKey + ` AND stage = 'parked'`
 	parkMessage   = `UPDATE message SET stage = 'parked', reason = $4` + whereKey + ` AND stage = 'intended'`
 
 	refileMessage = `

@@ -147,6 +147,12 @@ func (t *Tx) Forget(key Key) error { return t.row("forgetting", key, forgetMessa
 // Park settles an intended message of which nobody can tell whether its owner removed it.
 func (t *Tx) Park(key Key, reason string) error { return t.row("parking", key, parkMessage, reason) }
 
+// Again makes a parked or refused message new again, because an operator ordered it.
+func (t *Tx) Again(key Key) error { return t.row("copying again", key, againMessage) }
+
+// Leave settles a parked message, because an operator said that its owner removed it.
+func (t *Tx) Leave(key Key, reason string) error { return t.row("leaving", key, leaveMessage, reason) }
+
 // SetFate changes the fate of a confirmed message.
 func (t *Tx) SetFate(key Key, fate Fate, reason string) error {
 	return t.row("changing fate of", key, updateFate, string(fate), reason)

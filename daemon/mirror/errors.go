@@ -137,7 +137,7 @@ func (o Options) explainSource(e *Error, err error) {
 	case errors.As(err, &login) && login.Refused:
 		e.Next, e.Reach = OperatorMustAct, ReachAccount
 		e.Sentence = fmt.Sprintf("The source %s refuses the password of %s.", server.HostPort(), login.User)
-		e.Hint = "mailstork account import FILE   # with the password that the source accepts"
+		e.Hint = "mailstork account import FILE   # with the password that the source accepts; if nobody has it: mailstork account abandon " + string(o.Account.Address)
 	case errors.As(err, &login):
 		e.Sentence = fmt.Sprintf("The source %s lets nobody in for now.", server.HostPort())
 	default:

@@ -26,6 +26,7 @@ type Options struct {
 	Deliveries Deliveries // nil: nothing is delivered here directly
 	Policy     Policy
 	Rules      Rules // of the folders; their limit takes the place of the policy's
+	Orders     Orders
 	// KeepDir is where the bytes of messages are kept that the destination refuses; made when needed.
 	KeepDir string
 	// Newest is how many of the inbox's newest messages come before everything else in the first pass, for an owner who

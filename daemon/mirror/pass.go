@@ -32,7 +32,9 @@ func Pass(ctx context.Context, o Options) (Result, error) {
 	}
 	began := o.Now()
 	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, broken: map[int64][]wire.UIDRange{}, guilty: map[ledger.Key]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
-	err = p.rounds(ctx)
+	if err = p.rounds(ctx); err == nil {
+		err = p.dropKept(ctx)
+	}
 	result, resultErr := p.result(ctx)
 	result.Took = o.Now().Sub(began)
 	if err != nil && ctx.Err() != nil { // whatever broke, it broke because somebody stopped us
@@ -58,6 +60,8 @@ type pass struct {
 	fresh    int
 	early    int // of those, before everything else
 	held     int
+	obeyed   bool             // the orders
+	retried  []ledger.Message // as they were before
 	batches  int
 	oddities []string
 }
@@ -194,6 +198,9 @@ func (r *round) close() {
 
 func (r *round) run(ctx context.Context) error {
 	if err := r.fence(ctx); err != nil {
+		return err
+	}
+	if err := r.obey(ctx); err != nil {
 		return err
 	}
 	if err := r.connect(ctx); err != nil {

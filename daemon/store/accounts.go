@@ -181,7 +181,7 @@ func scanAccount(r row) (account.Account, error) {
 	var a account.Account
 	var switched, nextPass, lastPass, lastNew, created int64
 	var rules string
-	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.SourceUser, &a.PasswordHash,
+	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.Orders, &a.SourceUser, &a.PasswordHash,
 		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules, &a.CredentialRefused)
 	if err == nil {
 		err = json.Unmarshal([]byte(rules), &a.Rules)

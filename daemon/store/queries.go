@@ -23,7 +23,7 @@ INSERT INTO account (domain_id, address, state, source_user, created_at_ms)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
 
 	selectAccounts = `
-SELECT account_id, domain.name, address, account.state, paused, stuck, hint, source_user, password_hash, switched_at_ms,
+SELECT account_id, domain.name, address, account.state, paused, stuck, hint, orders, source_user, password_hash, switched_at_ms,
        next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json,
        credential_refused
 FROM account JOIN domain ON domain.domain_id = account.domain_id`

@@ -134,6 +134,10 @@ func accounts() []control.AccountDetail {
 				Limits: "more than 26 keywords: a Maildir keeps these only in Dovecot's index, so that rebuilding it would lose them on 12 messages: projekt-x (9), later (4)"},
 			{Source: "INBOX.Gesendete Objekte", Destination: "Sent", Messages: 7_139, Copied: 7_137, Refused: 2},
 			{Source: "INBOX.Été à la mer", Destination: "Été à la mer", Messages: 1, Copied: 1},
+		}, Exceptions: []control.Exception{
+			{Class: "parked", Folder: "INBOX", UID: 712, Why: "its copy may have arrived here and its owner may have removed it: it is not copied again by itself"},
+			{Class: "refused", Folder: "INBOX.Gesendete Objekte", UID: 5, Why: "refused here: NO [LIMIT] too large", File: "/var/lib/mailstork/refused/1/1-2-70-5.eml"},
+			{Class: "copied", Folder: "INBOX.Gesendete Objekte", UID: 9, Why: "not kept here: its date"},
 		}},
 		{Account: bob, Credential: true}, {Account: carla, Credential: true}, {Account: dora},
 	}

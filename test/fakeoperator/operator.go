@@ -256,6 +256,15 @@ func (o *Operator) Act(_ context.Context, address account.Address, action contro
 		a.Paused = false
 	case control.Sync:
 		a.NextPassAt = Now
+	case control.Approve:
+		if a.Stuck == "" {
+			return control.Account{}, control.Refused("nothing of "+string(address)+" is held back", "mailstork account show "+string(address))
+		}
+		o.List[i].Orders = o.List[i].Orders.With(account.Order(action))
+	case control.Retry, control.CopyParked, control.LeaveParked:
+		o.List[i].Orders = o.List[i].Orders.With(account.Order(action))
+	case control.Abandon:
+		a.State = account.Done
 	}
 	return *a, o.Failure
 }

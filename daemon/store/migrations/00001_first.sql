@@ -28,6 +28,7 @@ CREATE TABLE account (
     paused         BIGINT  NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
     stuck          TEXT    NOT NULL DEFAULT '',
     hint           TEXT    NOT NULL DEFAULT '',
+    orders         TEXT    NOT NULL DEFAULT '',     -- of an operator for the next pass: words with one space between
     source_user    TEXT    NOT NULL,
     rules_json     TEXT    NOT NULL DEFAULT '{}',   -- account.Rules of its own
     password_hash  TEXT    NOT NULL DEFAULT '',
