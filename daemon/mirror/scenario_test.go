@@ -137,7 +137,7 @@ func (s *scenario) sentence(line int, text string) error {
 
 // view is what the sentences describe.
 func (s *scenario) view(switched bool) (View, error) {
-	b := &builder{view: View{Policy: Policy{Switched: switched}, Destinations: map[string]*DestinationView{}}, ids: map[string]int64{}}
+	b := &builder{view: View{Policy: Policy{Switched: switched}, Destinations: map[string]*DestinationView{}}, ids: map[string]int64{}, unfinished: map[int64]bool{}}
 	for _, one := range s.given {
 		w := &words{left: strings.FieldsFunc(one.text, func(r rune) bool { return r == ' ' || r == ',' })}
 		err := b.add(one.subject, w)

@@ -19,6 +19,8 @@ import (
 type builder struct {
 	view View
 	ids  map[string]int64
+
+	unfinished map[int64]bool // folders whose first pass was cut short
 }
 
 var errWords = errors.New("the sentence ends too early or has a word that is not known")
@@ -91,6 +93,9 @@ func (b *builder) source(w *words) error {
 		return nil
 	case w.take("is no longer there"):
 		f.Left = true
+		return nil
+	case w.take("was never finished"):
+		b.unfinished[f.Folder.ID] = true
 		return nil
 	case w.take("has UIDVALIDITY"):
 		n, err := w.number()
@@ -366,7 +371,7 @@ func (b *builder) here(w *words) error {
 func (b *builder) finish() View {
 	for i := range b.view.Folders {
 		f := &b.view.Folders[i]
-		if len(f.Rows) == 0 && !f.Left {
+		if (len(f.Rows) == 0 || b.unfinished[f.Folder.ID]) && !f.Left {
 			f.Afresh = f.Folder.DestinationName
 		} else {
 			f.Folder.ComparedAt = time.Unix(1, 0)
