@@ -62,11 +62,6 @@ func moveLast(names ...string) func(*Line) {
 	}
 }
 
-// both does two things to a reply.
-func both(first, then func(*Line)) func(*Line) {
-	return func(l *Line) { first(l); then(l) }
-}
-
 // listedAs gives one folder another line in listings.
 func listedAs(raw string, change func(*Listed)) func(*Listed) {
 	return func(l *Listed) {

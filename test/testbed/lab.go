@@ -3,6 +3,7 @@ package testbed
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -112,22 +113,22 @@ func FreePort(addresses ...string) (int, error) {
 	return 0, fmt.Errorf("finding a free port: %w", lastErr)
 }
 
+// Below the ports that the kernel gives to connections (ip_local_port_range), so that none of them takes the port of
+// a server that is down for a moment.
+const (
+	lowestPort  = 10_000
+	highestPort = 32_000
+)
+
 func freePort(addresses []string) (int, error) {
-	first, err := net.Listen("tcp", net.JoinHostPort(addresses[0], "0"))
-	if err != nil {
-		return 0, err
-	}
-	defer first.Close()
-	port := first.Addr().(*net.TCPAddr).Port
-	for i, address := range addresses {
+	port := lowestPort + rand.IntN(highestPort-lowestPort)
+	for _, address := range addresses {
 		hostPort := net.JoinHostPort(address, fmt.Sprint(port))
-		if i > 0 {
-			stream, err := net.Listen("tcp", hostPort)
-			if err != nil {
-				return 0, err
-			}
-			defer stream.Close()
+		stream, err := net.Listen("tcp", hostPort)
+		if err != nil {
+			return 0, err
 		}
+		defer stream.Close()
 		packet, err := net.ListenPacket("udp", hostPort)
 		if err != nil {
 			return 0, err

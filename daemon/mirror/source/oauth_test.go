@@ -130,7 +130,7 @@ func TestATokenEndpointInTroubleIsToldFromACredentialRefused(t *testing.T) {
 	} {
 		e := newEndpoint(t, func(int) (int, string) { return c.status, body })
 		if c.status == 302 {
-			e.Config.Handler = http.RedirectHandler("https://elsewhere.invalid/", 302)
+			e.Config.Handler = http.RedirectHandler("https://elsewhere.invalid/", http.StatusFound)
 		}
 		_, _, err := e.source(source.OAuthOptions{ClientID: "c", ClientSecret: secret.FromString("canary-s"), RefreshToken: secret.FromString("canary-r")}).Token(ctx(t))
 		var te *wire.TokenError
