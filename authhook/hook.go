@@ -297,12 +297,18 @@ func (h *Hook) ruleHere(ctx context.Context, a attempt) (question, ruling) {
 		return q, hidden(No, "wrong", nil) // A2: the stored hash is the authority
 	case domain.Check.Doubt != "":
 		return q, ruling{TryLater, "doubted", fmt.Errorf("not asking the source %s: %s", domain.Source.HostPort(), domain.Check.Doubt), true}
-	case member.ID == 0 && domain.Accounts != account.AccountsAny:
+	case member.ID == 0 && !mayCome(domain, a.address):
 		return q, h.unlisted(q.login)
 	case known:
 		return q, hidden(No, "remembered", nil)
 	}
 	return q, ruling{}
+}
+
+// mayCome tells whether a first login may make an account that nobody has listed. One with an extension never: many
+// servers take anna+shop as another spelling of anna, and she would have a second copy of all her mail.
+func mayCome(domain account.Domain, address account.Address) bool {
+	return domain.Accounts == account.AccountsAny && address == address.WithoutExtension()
 }
 
 // unlisted gives the answer that an expected account with a wrong password would get now.

@@ -91,6 +91,7 @@ func TestWhoIsNotOursIsLeftToOthersWithoutAskingTheSource(t *testing.T) {
 	b.want(t, "anna@elsewhere.org", "right", NotOurs, "unknown_domain")
 	b.want(t, "anna@example.com", "right", NotOurs, "closed")
 	b.want(t, "unlisted@example.net", "right", NotOurs, "unlisted")
+	b.want(t, "anna+shop@example.org", "right", NotOurs, "unlisted") // another spelling of anna, for many servers
 	for _, user := range []string{"root", "", "@", "a@b", "anna@example.org@", "an na@example.org", "anna\x00@example.org", "../x@example.org"} {
 		b.want(t, user, "right", NotOurs, "no_address")
 	}
