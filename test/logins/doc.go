@@ -3,6 +3,8 @@
 //
 //   - story_test.go: the first login by IMAP, POP3 and submission.
 //   - waiting_test.go: logins that wait for a slow source hold up nobody else, and none is dropped.
+//   - accounts_test.go: whoever comes often, guesses or misspells makes one account or none.
+//   - storm_test.go: an old server that punishes failures sees as few as the guard promises.
 //
 // Counts and order are asserted. Times are printed, and bounded only against what the same test measured before.
 package logins

@@ -60,7 +60,7 @@ type options struct {
 	accounts    map[string]string // at the source
 	source      string            // configuration of the source, at its end
 	destination string            // configuration of this server's Dovecot, at its end
-	budget      guard.Budget      // of the source host; default plenty
+	budget      guard.Budget      // of the source host; default plenty, for accounts and networks too
 	pop3        bool
 }
 
@@ -75,6 +75,7 @@ type site struct {
 	journal     *journal
 	verifier    *verifier
 	budget      guard.Budget
+	limits      guard.Limits
 	address     string // of the hook, over its restarts
 	stop        func() // of the hook
 }
@@ -83,11 +84,11 @@ const clientSecret = "client secret"
 
 func newSite(t *testing.T, o options) *site {
 	t.Helper()
-	if o.budget == (guard.Budget{}) {
-		o.budget = plenty
-	}
 	testbed.Need(t, "dovecot "+testbed.Dovecot23, "dovecot "+o.way.dovecot)
-	s := &site{t: t, lab: testbed.NewForTest(t), journal: &journal{}, budget: o.budget}
+	s := &site{t: t, lab: testbed.NewForTest(t), journal: &journal{}, budget: plenty, limits: guard.Limits{Account: plenty, Network: plenty}}
+	if o.budget != (guard.Budget{}) {
+		s.budget, s.limits = o.budget, guard.Limits{}
+	}
 	s.verifier = &verifier{proof: authhook.IMAPVerifier{AllowPrivateAddresses: true}, underway: map[string]int{}}
 	var err error
 	if s.source, err = s.lab.StartSource(testbed.SourceOptions{Version: testbed.Dovecot23, Accounts: o.accounts, ExtraConfig: o.source}); err != nil {
@@ -172,7 +173,7 @@ func (s *site) startHook(address string) {
 	s.t.Helper()
 	hook, err := authhook.New(s.t.Context(), authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.journal,
 		Notebook: forgetful{}, ClientSecret: secret.FromString(clientSecret), SourceBudget: s.budget,
-		Guard: guard.Limits{Account: plenty, Network: plenty}, ParallelVerifications: 200, LeastRefusal: time.Millisecond})
+		Guard: s.limits, ParallelVerifications: 200, LeastRefusal: time.Millisecond})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -252,7 +253,8 @@ type journal struct {
 	last  authhook.Decision
 }
 
-func (j *journal) Joined(context.Context, account.Account) {}
+func (j *journal) Joined(context.Context, account.Account)  {}
+func (j *journal) Renewed(context.Context, account.Account) {}
 
 func (j *journal) Trouble(_ context.Context, err error) {
 	j.mu.Lock()
