@@ -57,7 +57,12 @@ func (d *Daemon) saveDomainLogin(ctx context.Context, domain account.Domain, log
 	}
 	d.logins.forget(domain.Name)
 	d.events.Record(ctx, event)
-	accounts, err := d.store.Accounts(ctx, domain.Name)
+	return d.dueAll(ctx, domain.Name)
+}
+
+// dueAll makes the next passes of a domain's accounts due now, also of those that were stuck.
+func (d *Daemon) dueAll(ctx context.Context, name string) error {
+	accounts, err := d.store.Accounts(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -23,16 +23,47 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 	if err != nil {
 		return control.DomainChanged{}, err
 	}
+	if err := d.mailMayBeLeft(ctx, before, after); err != nil {
+		return control.DomainChanged{}, err
+	}
+	if after.Source != before.Source {
+		if after.Check, err = d.enable(ctx, after); err != nil {
+			return control.DomainChanged{}, err
+		}
+	}
 	changed := control.DomainChanged{Changes: control.ChangesOf(before, after)}
 	if len(changed.Changes) > 0 && !dryRun {
 		if err := d.store.SetDomainOptions(ctx, after); err != nil {
 			return changed, d.changed(err)
 		}
 		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: name, State: string(after.State), Detail: changesInWords(changed.Changes)})
+		if after.Source != before.Source || after.PasswordsOnly != before.PasswordsOnly {
+			d.logins.forget(name)
+			if err := d.dueAll(ctx, name); err != nil {
+				return changed, d.changed(err)
+			}
+		}
 		d.wakeCutover()
 	}
 	changed.Domain, err = d.showDomain(ctx, after)
 	return changed, err
+}
+
+// mailMayBeLeft refuses to leave mail behind that is being copied: no report could account for it (L1).
+func (d *Daemon) mailMayBeLeft(ctx context.Context, before, after account.Domain) error {
+	if before.PasswordsOnly || !after.PasswordsOnly {
+		return nil
+	}
+	accounts, err := d.store.Accounts(ctx, before.Name)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.State != account.Listed && a.State != account.Joined {
+			return control.Refused(fmt.Sprintf("the mail of %s is being copied already, or was", a.Address), "mailstork account pause ADDRESS   # or exclude folders: mailstork domain set --help")
+		}
+	}
+	return nil
 }
 
 // SetAccount changes the rules that an account has of its own.

@@ -79,6 +79,13 @@ func (d *Daemon) failed(ctx context.Context, a account.Account, err error) sched
 
 // pass copies and follows, moves the account's state, and finishes it when its domain is closing.
 func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Account, began time.Time) (detail string, err error) {
+	domain, err := d.store.Domain(ctx, a.Domain)
+	if err != nil {
+		return "", err
+	}
+	if domain.PasswordsOnly {
+		return "", d.passWithoutMail(ctx, lease, a, began)
+	}
 	options, err := d.mirrorOptions(ctx, lease, *a)
 	if err != nil {
 		return "", err

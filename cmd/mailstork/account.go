@@ -13,7 +13,7 @@ import (
 
 func (a app) account() *cobra.Command {
 	return noun("account", "work with the accounts of a domain",
-		a.accountImport(), a.accountList(), a.accountShow(), a.accountSet(), a.accountVerify(),
+		a.accountImport(), a.accountList(), a.accountShow(), a.accountSet(), a.accountSetPassword(), a.accountVerify(),
 		a.accountAct(control.Sync, "make the next pass due now", "next pass is due now"),
 		a.accountAct(control.Pause, "stop the passes of an account until it is resumed", "is paused"),
 		a.accountAct(control.Resume, "let the passes of a paused account run again", "is no longer paused"),

@@ -106,6 +106,10 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"domain-set", "domain set example.net --exclude-role trash,junk --max-message-size 0 --map Old=New --map Older=New"},
 		{"domain-set-dry-run", "domain set example.net --accounts listed --exclude-folder= --dry-run"},
 		{"domain-set-same", "domain set example.net --max-message-size 50MiB"},
+		{"domain-set-downgrade", "domain set example.org --source imap://imap.old.example --no-tls"},
+		{"domain-set-source", "domain set example.org --source imap://imap2.old.example --pin sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --mail no --dry-run"},
+		{"account-set-password", "account set-password anna@example.org"},
+		{"account-set-password-unproven", "account set-password dora@example.org"},
 		{"account-set", "account set bob@example.org --map Junk=Junk"},
 		{"account-show-folders", "account show bob@example.org --folders"},
 		{"domain-login", "domain login example.org --master-user admin --master-login dovecot --login-secret-file -"},
@@ -145,7 +149,7 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 
 func TestEveryReadingVerbWritesJSONAndEveryChangingVerbHasDryRun(t *testing.T) {
 	reading := "status, doctor, version, log, list, show, report, check, verify"
-	changing := "add, set, login, import, sync, pause, resume, approve, retry, settle, abandon"
+	changing := "add, set, set-password, login, import, sync, pause, resume, approve, retry, settle, abandon"
 	eachCommand(newRoot(app{now: time.Now, zone: time.UTC}), func(c *cobra.Command) {
 		if has(reading, c.Name()) && c.Flags().Lookup("json") == nil {
 			t.Errorf("%s reads and has no --json", c.CommandPath())
@@ -226,6 +230,11 @@ func TestExitCodesTellWhatSortOfFailureItWas(t *testing.T) {
 		{"domain set example.net --map Old=", exitUsage},
 		{"domain set example.net --map Old=A --map old=B", exitUsage},
 		{"domain set example.net --outgoing here", exitUsage},
+		{"domain set example.net --mail maybe", exitUsage},
+		{"domain set example.net --pin sha256:no", exitUsage},
+		{"domain set example.net --no-tls", exitUsage},
+		{"domain set example.net --source imap://h.example --no-tls", exitRefused},
+		{"domain check nowhere.example", exitNotFound},
 		{"domain set nowhere.example --accounts any", exitNotFound},
 		{"account set bob@example.org", exitUsage},
 		{"account set nobody@example.org --map Old=New", exitNotFound},

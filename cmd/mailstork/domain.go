@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
@@ -17,8 +18,9 @@ func (a app) domain() *cobra.Command {
 	return noun("domain", "work with the domains that are moved", a.domainAdd(), a.domainSet(), a.domainLogin(), a.domainCheck(), a.domainList(), a.domainShow(), a.domainReport())
 }
 
-// sourceFlags say where a domain's mail lies. Only domain add has them.
+// sourceFlags say where a domain's mail lies.
 type sourceFlags struct {
+	set                                    *pflag.FlagSet
 	url, caFile, serverName, pin, compress string
 	withoutTLS                             bool
 }
@@ -36,11 +38,7 @@ mandatory then (port 143). It is looked at first, as by mailstork domain check: 
 name is refused.`,
 		Example: "  mailstork domain add example.org --source imaps://imap.old.example --mx mx.new.example --outgoing 192.0.2.25",
 	}
-	c.Flags().StringVar(&f.url, "source", "", "where the mail lies now, a `URL`")
-	c.Flags().StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
-	c.Flags().StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
-	c.Flags().StringVar(&f.pin, "pin", "", "take only this key of the source, `sha256:KEY`, in place of its authority, name and dates")
-	c.Flags().BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
+	f.register(c)
 	options.register(c)
 	c.Flags().StringVar(&f.compress, "compress", "auto", "compress the way to the source: auto (a slow one), always or never")
 	login.register(c)
@@ -86,6 +84,44 @@ name is refused.`,
 	return c
 }
 
+func (f *sourceFlags) register(c *cobra.Command) {
+	f.set = c.Flags()
+	f.set.StringVar(&f.url, "source", "", "where the mail lies now, a `URL`")
+	f.set.StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
+	f.set.StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
+	f.set.StringVar(&f.pin, "pin", "", "take only this key of the source, `sha256:KEY`, in place of its authority, name and dates")
+	f.set.BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
+}
+
+// options are what the command line says of a source that is there already.
+func (f *sourceFlags) options() (o control.SourceOptions, err error) {
+	if f.set.Changed("source") {
+		source, user, err := parseSourceURL(f.url, f.withoutTLS)
+		if err == nil && user != "" {
+			err = errSourceUser
+		}
+		if err != nil {
+			return o, err
+		}
+		o.Endpoint = &control.Endpoint{Host: source.Host, Port: source.Port, TLS: source.TLS}
+	} else if f.withoutTLS {
+		return o, errors.New("--no-tls goes with --source")
+	}
+	if f.set.Changed("ca-file") {
+		o.CAFile = &f.caFile
+	}
+	if f.set.Changed("server-name") {
+		o.ServerName = &f.serverName
+	}
+	if f.set.Changed("pin") {
+		o.Pin = &f.pin
+		_, err = account.ParsePin(f.pin)
+	}
+	return o, err
+}
+
+var errSourceUser = errors.New("the source of a domain has no user: every account has its own")
+
 func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, error) {
 	d := account.Domain{Accounts: account.AccountsListed}
 	var user string
@@ -97,7 +133,7 @@ func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, err
 		return d, err
 	}
 	if user != "" {
-		return d, errors.New("the source of a domain has no user: every account has its own")
+		return d, errSourceUser
 	}
 	d.Source.CAFile, d.Source.ServerName = f.caFile, f.serverName
 	if d.Source.Pin, err = account.ParsePin(f.pin); err != nil {
@@ -208,6 +244,9 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 		outgoing = append(outgoing, address.String())
 	}
 	f.add("sends from", strings.Join(outgoing, ", "))
+	if d.PasswordsOnly {
+		f.add("mail", "is not copied: passwords are proven and accounts created (--mail no)")
+	}
 	addRules(&f, d.Rules)
 	f.add("waiting for", waiting(a.now(), d.Cutover))
 	for i, holdout := range d.Cutover.Holdouts {

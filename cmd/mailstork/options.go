@@ -24,6 +24,7 @@ type domainFlags struct {
 	set          *pflag.FlagSet
 	accounts     string
 	mx, outgoing []string
+	mail         string
 	rules        ruleFlags
 }
 
@@ -41,6 +42,7 @@ func (f *domainFlags) register(c *cobra.Command) {
 	f.set.StringSliceVar(&f.mx, "mx", nil, "`HOST` that the MX will name; may be repeated")
 	f.set.StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
 	f.set.StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
+	f.set.StringVar(&f.mail, "mail", "yes", "copy the mail: yes, or no (logins are proven and accounts created, nothing else)")
 	f.rules.register(c)
 }
 
@@ -68,6 +70,13 @@ func (f *domainFlags) options() (o control.DomainOptions, err error) {
 			}
 		}
 		o.Outgoing = &f.outgoing
+	}
+	if f.set.Changed("mail") {
+		if f.mail != "yes" && f.mail != "no" {
+			return o, fmt.Errorf("--mail %q is neither yes nor no", f.mail)
+		}
+		passwordsOnly := f.mail == "no"
+		o.PasswordsOnly = &passwordsOnly
 	}
 	o.RuleOptions, err = f.rules.options()
 	return o, err
@@ -130,6 +139,8 @@ const replacesHelp = `Each option replaces what it said before; an empty one, as
 
 func (a app) domainSet() *cobra.Command {
 	var f domainFlags
+	var source sourceFlags
+	var downgrade bool
 	c := &cobra.Command{
 		Use: "set NAME", Short: "change options of a domain", Args: cobra.ExactArgs(1),
 		Long: `Change options of a domain, also while its mail is being copied. What has changed is shown as old → new.
@@ -137,20 +148,29 @@ func (a app) domainSet() *cobra.Command {
 ` + replacesHelp + `
 
 The next passes follow the new rules. Nothing that is here is moved or removed by them: a folder that is excluded now keeps
-what was copied; one that is no longer excluded is copied; under a new map only new messages go to the new place.`,
+what was copied; one that is no longer excluded is copied; under a new map only new messages go to the new place.
+
+A source that is changed is looked at first, as by mailstork domain check. What had TLS is not used without, unless
+--downgrade-tls says so as well.`,
 		Example: "  mailstork domain set example.org --exclude-role trash,junk --max-message-size 50MiB\n" +
 			"  mailstork domain set example.org --map 'Old clients=Archive/Clients' --exclude-folder 'Backup 2009' --dry-run",
 	}
 	f.register(c)
+	source.register(c)
+	c.Flags().BoolVar(&downgrade, "downgrade-tls", false, "use a source without TLS that had it: passwords and mail travel in clear")
 	dryRun, asJSON := addDryRun(c), addJSON(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		options, err := f.options()
+		if err == nil {
+			options.SourceOptions, err = source.options()
+		}
 		if err == nil && options == (control.DomainOptions{}) {
 			err = errors.New("nothing to set was given")
 		}
 		if err != nil {
 			return usage(err, "mailstork domain set --help")
 		}
+		options.DowngradeTLS = downgrade
 		client, err := connect(c)
 		if err != nil {
 			return err

@@ -196,6 +196,24 @@ func TestTheSecretOfADomainArrivesOctetByOctetOrIsRefused(t *testing.T) { // S1
 	}
 }
 
+func TestANewPasswordArrivesOctetByOctetOrIsRefused(t *testing.T) { // S1
+	operator := fakeoperator.New()
+	client := connect(t, operator)
+	value := secret.New([]byte("c4nary \xff\"\\ü"))
+	if _, err := client.SetPassword(t.Context(), "anna@example.org", value, false, false); err != nil || !operator.NewPassword.Equal(value) {
+		t.Errorf("it changed on its way, or %v", err)
+	}
+	for _, bad := range []string{"", "c4nary\r\n", "c4nary\x00", strings.Repeat("c4nary", 1000)} {
+		_, err := client.SetPassword(t.Context(), "anna@example.org", secret.FromString(bad), false, false)
+		if kindOf(err) != control.KindInvalid || strings.Contains(err.Error(), "c4nary") {
+			t.Errorf("%d octets: got %v", len(bad), err)
+		}
+	}
+	if !operator.NewPassword.Equal(value) {
+		t.Error("a refused password was kept")
+	}
+}
+
 func TestImportIsRefusedWithTheLinesThatAreWrong(t *testing.T) {
 	operator := fakeoperator.New()
 	client := connect(t, operator)

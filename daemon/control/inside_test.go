@@ -246,3 +246,16 @@ func FuzzDecodeLogin(f *testing.F) {
 		}
 	})
 }
+
+// What is accepted can be sent in IMAP; no error comes with a password (S1).
+func FuzzDecodePassword(f *testing.F) {
+	f.Add([]byte(`{"password":"c2VjcmV0","also_at_source":true,"dry_run":false}`))
+	f.Add([]byte(`{"password":"AAo="}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		_, password, err := decodePassword(bytes.NewReader(body))
+		octets := password.Reveal()
+		if (err == nil) == password.IsZero() || len(octets) > MaxPasswordOctets || bytes.ContainsAny(octets, "\x00\r\n") {
+			t.Errorf("%d octets, %v", len(octets), err)
+		}
+	})
+}

@@ -63,6 +63,9 @@ type AccountOperator interface {
 	// Import adds all rows or none. What is wrong with rows comes as *Error with Lines. It may be called twice with the
 	// same rows: accounts that exist keep their state, a password given is stored anew.
 	Import(ctx context.Context, rows []ImportRow, dryRun bool) (ImportResult, error)
+	// SetPassword makes a password valid here, in the place of the one before. With alsoAtSource it is the source's as well:
+	// it is proven there first and kept for the passes. With dryRun nobody is asked and nothing changed.
+	SetPassword(ctx context.Context, address account.Address, password secret.Secret, alsoAtSource, dryRun bool) (Account, error)
 	// Act does one thing to an account and returns it as it is then.
 	Act(ctx context.Context, address account.Address, action Action) (Account, error)
 	// Verify reads both sides of an account again and accounts for every message. It changes nothing and takes as long as

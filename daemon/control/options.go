@@ -18,6 +18,9 @@ type DomainOptions struct {
 	Policy   *account.AccountsPolicy `json:"accounts_policy,omitempty"`
 	MXHosts  *[]string               `json:"mx_hosts,omitempty"`
 	Outgoing *[]string               `json:"outgoing_addresses,omitempty"`
+	// PasswordsOnly: logins are proven and accounts created, and no mail is copied.
+	PasswordsOnly *bool `json:"passwords_only,omitempty"`
+	SourceOptions
 	RuleOptions
 }
 
@@ -59,7 +62,7 @@ func OptionsOf(d account.Domain) DomainOptions {
 	for i, address := range d.OutgoingAddresses {
 		outgoing[i] = address.String()
 	}
-	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, RuleOptions: RuleOptions{
+	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, RuleOptions: RuleOptions{
 		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map}}
 }
 
@@ -97,7 +100,13 @@ func (o DomainOptions) Apply(d account.Domain, hint string) (account.Domain, err
 	if len(d.OutgoingAddresses) == 0 || len(d.OutgoingAddresses) > maxOutgoing {
 		return d, Invalid(fmt.Sprintf("%d outgoing addresses are not between 1 and %d", len(d.OutgoingAddresses), maxOutgoing), hint)
 	}
+	if o.PasswordsOnly != nil {
+		d.PasswordsOnly = *o.PasswordsOnly
+	}
 	var err error
+	if d.Source, err = o.SourceOptions.Apply(d.Source, hint); err != nil {
+		return d, err
+	}
 	d.Rules, err = o.RuleOptions.Apply(d.Rules, hint)
 	return d, err
 }
@@ -133,6 +142,8 @@ func ChangesOf(before, after account.Domain) []Change {
 	changes := difference(nil, "accounts", string(before.Accounts), string(after.Accounts))
 	changes = difference(changes, "mx", strings.Join(before.MXHosts, ", "), strings.Join(after.MXHosts, ", "))
 	changes = difference(changes, "outgoing", strings.Join(*OptionsOf(before).Outgoing, ", "), strings.Join(*OptionsOf(after).Outgoing, ", "))
+	changes = difference(changes, "mail", mailName(before), mailName(after))
+	changes = append(changes, sourceChanges(before.Source, after.Source)...)
 	return append(changes, RuleChanges(before.Rules, after.Rules)...)
 }
 

@@ -109,6 +109,7 @@ func (s *Server) routes() http.Handler {
 	route("GET /v1/accounts/{address}", addressed(s.Operator.Account))
 	route("GET /v1/accounts/{address}/folders", addressed(s.Operator.FolderMap))
 	route("POST /v1/accounts/{address}/options", s.setAccount)
+	route("POST /v1/accounts/{address}/password", s.setPassword)
 	route("POST /v1/accounts/{address}/{action}", s.act)
 	mux.HandleFunc("GET /v1/accounts/{address}/events", s.events)
 	mux.HandleFunc("GET /v1/accounts/{address}/verification", s.verify)

@@ -32,6 +32,9 @@ func Account(ctx context.Context, s *store.Store, a account.Account, report Acco
 	gaps := report.Gaps()
 	report.State = account.Done
 	report.Outcome = "every message is accounted for"
+	if report.WithoutMail {
+		report.Outcome = withoutMail
+	}
 	if len(gaps) > 0 {
 		report.State = a.State
 		report.Outcome = "not every message is accounted for"
@@ -73,6 +76,13 @@ func Abandon(ctx context.Context, s *store.Store, a account.Account, report Acco
 		return fmt.Errorf("abandoning account %s: %w", a.Address, err)
 	}
 	return s.EraseTraces(ctx)
+}
+
+const withoutMail = "its password was proven; its mail was not to be copied"
+
+// WithoutMail makes an account done whose mail was not to be copied. Its report says so and claims no proof (L1).
+func WithoutMail(ctx context.Context, s *store.Store, a account.Account, now time.Time) error {
+	return Account(ctx, s, a, AccountReport{Address: a.Address, WithoutMail: true, VerifiedAt: now.UTC()})
 }
 
 // Expire makes an account done whose owner never logged in: nothing of it was ever read.

@@ -45,7 +45,8 @@ type FolderReport struct {
 type AccountReport struct {
 	Address        account.Address `json:"address"`
 	State          account.State   `json:"state"`
-	Outcome        string          `json:"outcome"` // one sentence
+	Outcome        string          `json:"outcome"`                // one sentence
+	WithoutMail    bool            `json:"without_mail,omitempty"` // none was to be copied
 	SourceMessages int64           `json:"source_messages"`
 	Octets         int64           `json:"octets"` // copied
 	Fates          Fates           `json:"fates"`
@@ -84,6 +85,7 @@ type DomainReport struct {
 	AccountsMoved  int             `json:"accounts_moved"`
 	NeverLoggedIn  int             `json:"never_logged_in"`
 	Abandoned      int             `json:"abandoned"`
+	WithoutMail    int             `json:"without_mail"` // accounts whose mail was not to be copied
 	SourceMessages int64           `json:"source_messages"`
 	Octets         int64           `json:"octets"`
 	Fates          Fates           `json:"fates"`
@@ -93,9 +95,13 @@ type DomainReport struct {
 
 // Total fills the sums from the accounts.
 func (r *DomainReport) Total() {
-	r.Abandoned = 0
+	r.WithoutMail, r.Abandoned = 0, 0
 	r.AccountsMoved, r.NeverLoggedIn, r.SourceMessages, r.Octets, r.Fates = 0, 0, 0, 0, Fates{}
 	for _, a := range r.Accounts {
+		if a.WithoutMail {
+			r.WithoutMail++
+			continue
+		}
 		if !a.AbandonedAt.IsZero() {
 			r.Abandoned++
 			continue
@@ -121,7 +127,7 @@ func (r *DomainReport) Text(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "account\tat the source\tcopied\tdelivered\tdeleted here\tskipped\trefused\tparked\t")
 	for _, a := range r.Accounts {
-		if a.VerifiedAt.IsZero() {
+		if a.VerifiedAt.IsZero() || a.WithoutMail {
 			fmt.Fprintf(table, "%s\t–\t\t\t\t\t\t\t\n", a.Address)
 			continue
 		}
@@ -139,8 +145,14 @@ func (r *DomainReport) sentence() string {
 		return r.soFar()
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s has moved here from %s; closed at %s.\n%s with %s (%s): every message is accounted for.", r.Domain, r.Source,
-		r.ClosedAt.Format(time.RFC3339), count(int64(r.AccountsMoved), "account"), count(r.SourceMessages, "message"), Octets(r.Octets))
+	fmt.Fprintf(&s, "%s has moved here from %s; closed at %s.", r.Domain, r.Source, r.ClosedAt.Format(time.RFC3339))
+	if r.AccountsMoved > 0 || r.WithoutMail == 0 {
+		fmt.Fprintf(&s, "\n%s with %s (%s): every message is accounted for.",
+			count(int64(r.AccountsMoved), "account"), count(r.SourceMessages, "message"), Octets(r.Octets))
+	}
+	if r.WithoutMail > 0 {
+		fmt.Fprintf(&s, "\n%s only with the password; no mail of theirs was to be copied.", count(int64(r.WithoutMail), "account"))
+	}
 	if r.NeverLoggedIn > 0 {
 		fmt.Fprintf(&s, "\n%s never logged in here; nothing of theirs was copied.", count(int64(r.NeverLoggedIn), "account"))
 	}

@@ -45,7 +45,8 @@ WHERE account_id = (
     WHERE state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0
       AND next_pass_at_ms <= $3 AND (lease_owner = '' OR lease_until_ms <= $3)
       AND (EXISTS (SELECT 1 FROM credential WHERE credential.account_id = account.account_id)
-        OR EXISTS (SELECT 1 FROM domain_credential WHERE domain_credential.domain_id = account.domain_id AND kind <> 'refresh_token'))
+        OR EXISTS (SELECT 1 FROM domain_credential WHERE domain_credential.domain_id = account.domain_id AND kind <> 'refresh_token')
+        OR state <> 'listed' AND EXISTS (SELECT 1 FROM domain WHERE domain.domain_id = account.domain_id AND passwords_only = 1))
     ORDER BY priority DESC, next_pass_at_ms, account_id LIMIT 1)
 RETURNING account_id, lease_epoch`
 

@@ -221,3 +221,28 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 		t.Errorf("Backoff(many) = %v", got)
 	}
 }
+
+func TestAJoinedAccountWithoutMailNeedsNoCredentialForItsPasses(t *testing.T) {
+	s, c := accounts(t, 0), newClock()
+	ctx := t.Context()
+	for _, name := range []string{"only.example", "mail.example"} {
+		d, err := s.AddDomain(ctx, account.Domain{Name: name, Accounts: account.AccountsAny, PasswordsOnly: name == "only.example"})
+		if err == nil {
+			err = s.Write(ctx, func(tx *sql.Tx) error {
+				a, err1 := s.EnsureAccount(ctx, tx, d.ID, account.Address("joined@"+name), "")
+				_, err2 := s.EnsureAccount(ctx, tx, d.ID, account.Address("listed@"+name), "")
+				return errors.Join(err1, err2, s.MoveAccount(ctx, tx, a, account.Joined))
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := leases(s, c, "w")
+	if _, a, ok, err := l.Claim(ctx); err != nil || !ok || a.Address != "joined@only.example" {
+		t.Errorf("claimed %q, %v, %v", a.Address, ok, err)
+	}
+	if _, a, ok, err := l.Claim(ctx); err != nil || ok {
+		t.Errorf("claimed %q, too, %v", a.Address, err)
+	}
+}

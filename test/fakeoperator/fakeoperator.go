@@ -39,6 +39,8 @@ type Operator struct {
 	Imported []control.ImportRow
 	// DomainSecret is what reached SetDomainLogin last, dry runs excluded.
 	DomainSecret secret.Secret
+	// NewPassword is what reached SetPassword last, dry runs excluded.
+	NewPassword secret.Secret
 	// Failure, when set, is the answer to everything.
 	Failure error
 }

@@ -87,7 +87,7 @@ func (o *Operator) AddDomain(_ context.Context, d account.Domain, dryRun bool) (
 	}
 	added := control.Domain{
 		Name: d.Name, State: account.Open, Source: d.Source, Policy: d.Accounts, MXHosts: d.MXHosts,
-		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, CreatedAt: Now,
+		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, PasswordsOnly: d.PasswordsOnly, CreatedAt: Now,
 	}
 	if !dryRun && o.Failure == nil {
 		o.Known = append(o.Known, added)
@@ -104,7 +104,8 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 		return control.DomainChanged{}, control.NotFound("domain "+name+" is not known here", "mailstork domain list")
 	}
 	known := &o.Known[i]
-	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules}
+	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules,
+		Source: known.Source, PasswordsOnly: known.PasswordsOnly}
 	after, err := options.Apply(before, "mailstork domain set --help")
 	if err != nil {
 		return control.DomainChanged{}, err
@@ -112,6 +113,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	changed := control.DomainChanged{Domain: *known, Changes: control.ChangesOf(before, after)}
 	if !dryRun && o.Failure == nil {
 		known.Policy, known.MXHosts, known.OutgoingAddresses, known.Rules = after.Accounts, after.MXHosts, after.OutgoingAddresses, after.Rules
+		known.Source, known.PasswordsOnly = after.Source, after.PasswordsOnly
 	}
 	return changed, o.Failure
 }
@@ -235,6 +237,24 @@ func (o *Operator) Import(_ context.Context, rows []control.ImportRow, dryRun bo
 		o.Imported = append(o.Imported, rows...)
 	}
 	return result, o.Failure
+}
+
+// SetPassword implements control.AccountOperator.
+func (o *Operator) SetPassword(_ context.Context, address account.Address, password secret.Secret, alsoAtSource, dryRun bool) (control.Account, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := o.find(address)
+	switch {
+	case i < 0:
+		return control.Account{}, unknownAccount(address)
+	case !alsoAtSource && o.List[i].SwitchedAt.IsZero():
+		return control.Account{}, control.Refused("nobody has logged in as "+string(address)+" yet: a password must be proven at the source first",
+			"mailstork account set-password "+string(address)+" --also-at-source")
+	}
+	if !dryRun {
+		o.NewPassword = secret.New(password.Reveal())
+	}
+	return o.List[i].Account, o.Failure
 }
 
 // Act implements control.AccountOperator.
