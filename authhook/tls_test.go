@@ -228,3 +228,25 @@ func TestAPinTakesOneKeyAndNoOther(t *testing.T) {
 		}
 	}
 }
+
+// A server with a good certificate that accepts everything: only the challenge can know it, and after it no password goes.
+func TestPasswordNeverLeavesForAServerThatAcceptsEverything(t *testing.T) { // A1, S1
+	authority := newTestAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{authority.issue(t, nil)}}
+	src, arrived := listen(t, func(conn net.Conn) { afterTLS(t, conn, config, withGreeting(trusting)...) })
+	src.TLS, src.CAFile = account.TLSImplicit, authority.file
+	b := newBench(t, func(o *Options) { o.Verifier = testVerifier })
+	domain := b.provisioner.domains["example.org"]
+	domain.Source = src
+	accepts, err := b.Challenge(t.Context(), domain)
+	if err != nil || !accepts {
+		t.Fatalf("the challenge: %v, %v", accepts, err)
+	}
+	challenged := arrived.String()
+	domain.Check.Doubt = "it accepts everything"
+	b.provisioner.domains["example.org"] = domain
+	b.want(t, "anna@example.org", canary, TryLater, "doubted")
+	if sawPassword(arrived) || arrived.String() != challenged {
+		t.Errorf("after the challenge the server heard more: %q", strings.TrimPrefix(arrived.String(), challenged))
+	}
+}

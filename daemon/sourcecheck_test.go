@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
+	passSource "mailstork/daemon/mirror/source"
+	"mailstork/daemon/mirror/wire"
 	"mailstork/daemon/mirror/wire/wiretest"
 )
 
@@ -103,4 +107,50 @@ func TestTheDailyCheckSeesASourceThatBeginsToAcceptEverything(t *testing.T) { //
 			t.Errorf("the log does not say %q: %s", want, log)
 		}
 	}
+}
+
+// An admin who asks the source's operator can pin the key that the refusal shows.
+func TestAnUnknownCertificateIsShownWithItsPinAndAddedWithIt(t *testing.T) { // S1
+	d, _ := newDaemon(t, privateAllowed)
+	web := httptest.NewTLSServer(nil) // for its certificate, which nobody trusts
+	t.Cleanup(web.Close)
+	pin := account.PinOf(web.Certificate())
+	_, source := scripted(t, wiretest.Script{TLS: &tls.Config{Certificates: web.TLS.Certificates}, Replies: map[string]string{"LOGIN": refusesAll}})
+	source.TLS = account.TLSImplicit
+	_, err := d.AddDomain(t.Context(), newDomain(source), false)
+	var invalid *control.Error
+	if !errors.As(err, &invalid) || !strings.Contains(invalid.Hint, "--pin "+pin) {
+		t.Fatalf("got %v, want a hint with the pin %s", err, pin)
+	}
+	source.Pin = "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+	if _, err := d.AddDomain(t.Context(), newDomain(source), false); err == nil || !strings.Contains(err.Error(), "another key than the pinned one") {
+		t.Errorf("another pin: %v", err)
+	}
+	source.Pin = pin
+	added, err := d.AddDomain(t.Context(), newDomain(source), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := added.Check.Certificate
+	if c == nil || c.Pin != pin || len(c.Names) == 0 || !c.Until.Equal(web.Certificate().NotAfter) || c.Issuer == "" || added.Check.TLSVersion != "TLS 1.3" || added.Check.Doubt != "" {
+		t.Errorf("shown: %+v, certificate %+v", added.Check, c)
+	}
+	if findings := sourceFindings(account.Domain{Source: source, Check: added.Check}); len(findings) != 0 {
+		t.Errorf("the doctor finds %+v", findings)
+	}
+	d.addAccount(t, d.stored(t), anna, account.Joined)
+	options, _, err := d.sourceOptions(t.Context(), d.stored(t), d.read(t, anna))
+	must(t, err)
+	conn, err := passSource.Dial(t.Context(), options)
+	var login *wire.LoginError
+	if !errors.As(err, &login) { // the pin holds for passes, too
+		t.Errorf("a pass: %v, %v", conn, err)
+	}
+}
+
+func (d *Daemon) stored(t *testing.T) account.Domain {
+	t.Helper()
+	of, err := d.store.Domain(t.Context(), domain)
+	must(t, err)
+	return of
 }
