@@ -187,9 +187,12 @@ func (r *round) advance(f *ledger.Folder) {
 		f.ComparedAt = r.Now()
 	}
 	f.SkipRule, f.LimitOctets = r.rules[f.ID].skip, r.Policy.MaxMessageOctets
-	if here := r.here[f.DestinationName]; here != nil && here.exists {
-		f.Destination = here.Mark
-	} else {
+	switch here := r.here[f.DestinationName]; {
+	case here == nil || !here.exists:
 		f.Destination = ledger.Mark{}
+	case here.doubtful: // a removal by its owner could make a wrong number right: the next pass looks
+		f.Destination = ledger.Mark{UIDValidity: here.UIDValidity}
+	default:
+		f.Destination = here.Mark
 	}
 }

@@ -235,10 +235,12 @@ func (r *round) arrived(name string, appended destination.Appended) {
 	here.Messages += uint32(len(appended.UIDs))
 }
 
-func (r *round) inDoubt() {
+// inDoubt notes that messages may have arrived in a folder or not: how many it has is not known any more.
+func (r *round) inDoubt(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.doubt = true
+	r.here[name].doubtful = true
 }
 
 func (r *round) count(messages int, octets int64) {

@@ -462,3 +462,27 @@ func TestMissingAppendUIDIsSettledByDigest(t *testing.T) { // L2
 	l.wantSame()
 	l.wantRows(map[string]int{"copied": 3})
 }
+
+// What arrived in doubt is not in our count of a folder. A removal by its owner must not make that count right.
+func TestRemovalAfterADoubtIsSeen(t *testing.T) { // L3
+	l := newLab(t, labOptions{})
+	l.put("INBOX", 1, 2, 3)
+	silent := true
+	p := newProxy(t, l.dest.IMAPAddress, rules{rewrite: func(reply string) string {
+		if before, rest, found := strings.Cut(reply, "[APPENDUID "); found && silent {
+			silent = false
+			_, after, _ := strings.Cut(rest, "] ")
+			return before + after
+		}
+		return reply
+	}})
+	l.options.Destination, l.options.Batch, l.options.Pairs = l.to(p.address()), 1, 1
+	l.pass()
+	if silent {
+		t.Fatal("nothing was in doubt")
+	}
+	l.do(l.here.Delete(l.find(l.here, "INBOX", 2)))
+	l.pass()
+	l.wantRows(map[string]int{"copied": 2, "deleted": 1})
+	l.wantNumbers("INBOX", 1, 3)
+}

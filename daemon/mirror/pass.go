@@ -174,8 +174,9 @@ type round struct {
 // hereMark is the state of a destination folder, kept up to date with what we do to it.
 type hereMark struct {
 	ledger.Mark
-	exists  bool
-	special bool // mail programs know it by its name or its role
+	exists   bool
+	special  bool // mail programs know it by its name or its role
+	doubtful bool // what we sent may be in it or not, so that Mark.Messages may be wrong
 }
 
 func newRound(p *pass) *round {

@@ -191,11 +191,11 @@ func (s *stream) wait(ctx context.Context) (confirmed []ledger.Message, err erro
 		s.count(len(sent.rows), sent.octets)
 		return sent.rows, nil
 	case errors.Is(err, destination.ErrNoAppendUID):
-		s.inDoubt()
+		s.inDoubt(s.chunk.folder.DestinationName)
 		s.count(len(sent.rows), sent.octets)
 		return nil, nil
 	case errors.As(err, &refusal) && s.pair.destination.Err() == nil:
-		s.inDoubt()
+		s.inDoubt(s.chunk.folder.DestinationName)
 		return nil, s.refused(err, sent.rows)
 	}
 	s.lostAnswer()
