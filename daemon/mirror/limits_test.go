@@ -115,7 +115,7 @@ func TestWhatCanNotFitIsNotBegunAndSaysHowMuchIsMissing(t *testing.T) { // L1
 
 // TestTrashMayHaveALimitOfItsOwn: Dovecot's QUOTA does not tell it, so that only its answers to APPEND count.
 func TestTrashMayHaveALimitOfItsOwn(t *testing.T) {
-	l := newLab(t, labOptions{dest: testbed.DestinationOptions{Quota: "20K", ExtraConfig: "plugin {\n  quota_rule2 = Trash:storage=+500K\n}\n"}})
+	l := newLab(t, labOptions{dest: testbed.DestinationOptions{Version: testbed.Dovecot23, Quota: "20K", ExtraConfig: "plugin {\n  quota_rule2 = Trash:storage=+500K\n}\n"}})
 	l.do(l.there.Create("Trash"))
 	_, err := l.there.Append("Trash", nil, sent, letterN(1, strings.Split(strings.Repeat(strings.Repeat("x", 1022)+" ", 40), " ")...))
 	l.do(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,14 +19,18 @@ import (
 	"mailstork/test/testbed"
 )
 
+// on23 tells which configuration the sources of these tests have.
+func on23() bool { return os.Getenv("DOVECOT_SOURCE") != testbed.Dovecot24 }
+
 // zlibSource is a Dovecot that offers COMPRESS=DEFLATE. With a sessions log it would
 // write down compressed octets; so it has none.
 func zlibSource(t testing.TB) *testbed.Dovecot {
 	t.Helper()
-	d, err := testbed.NewForTest(t).StartSource(testbed.SourceOptions{
-		Accounts:    map[string]string{owner: password},
-		ExtraConfig: "protocol imap {\n  mail_plugins = $mail_plugins imap_quota imap_zlib\n}\n",
-	})
+	o := testbed.SourceOptions{Accounts: map[string]string{owner: password}}
+	if on23() { // 2.4 offers it without a plugin
+		o.ExtraConfig = "protocol imap {\n  mail_plugins = $mail_plugins imap_quota imap_zlib\n}\n"
+	}
+	d, err := testbed.NewForTest(t).StartSource(o)
 	if err != nil {
 		t.Fatal(err)
 	}

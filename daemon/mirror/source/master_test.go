@@ -32,8 +32,11 @@ func TestDovecotsMasterUserOpensTheAccountInBothSpellings(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, "admin:{SHA256.HEX}%x\n", sha256.Sum256([]byte("master pw"))), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := lab.StartSource(testbed.SourceOptions{Accounts: map[string]string{owner: password},
-		ExtraConfig: "auth_master_user_separator = *\npassdb {\n  driver = passwd-file\n  master = yes\n  args = " + file + "\n}\n"})
+	passdb := "passdb masters {\n  driver = passwd-file\n  master = yes\n  passwd_file_path = " + file + "\n}\n"
+	if on23() {
+		passdb = "passdb {\n  driver = passwd-file\n  master = yes\n  args = " + file + "\n}\n"
+	}
+	d, err := lab.StartSource(testbed.SourceOptions{Accounts: map[string]string{owner: password}, ExtraConfig: "auth_master_user_separator = *\n" + passdb})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func oauthSource(t testing.TB, valid func(token string) bool) *testbed.Dovecot {
 	if err := os.WriteFile(conf, []byte("introspection_url = "+introspect.URL+"/introspect\nintrospection_mode = post\nusername_attribute = email\nactive_attribute = active\nactive_value = true\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := lab.StartSource(testbed.SourceOptions{Accounts: map[string]string{owner: password},
+	d, err := lab.StartSource(testbed.SourceOptions{Version: testbed.Dovecot23, Accounts: map[string]string{owner: password},
 		ExtraConfig: "auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = " + conf + "\n}\n"})
 	if err != nil {
 		t.Fatal(err)
