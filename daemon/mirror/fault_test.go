@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -467,10 +468,9 @@ func TestMissingAppendUIDIsSettledByDigest(t *testing.T) { // L2
 func TestRemovalAfterADoubtIsSeen(t *testing.T) { // L3
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 2, 3)
-	silent := true
+	var silent atomic.Bool
 	p := newProxy(t, l.dest.IMAPAddress, rules{rewrite: func(reply string) string {
-		if before, rest, found := strings.Cut(reply, "[APPENDUID "); found && silent {
-			silent = false
+		if before, rest, found := strings.Cut(reply, "[APPENDUID "); found && silent.CompareAndSwap(false, true) {
 			_, after, _ := strings.Cut(rest, "] ")
 			return before + after
 		}
@@ -478,7 +478,7 @@ func TestRemovalAfterADoubtIsSeen(t *testing.T) { // L3
 	}})
 	l.options.Destination, l.options.Batch, l.options.Pairs = l.to(p.address()), 1, 1
 	l.pass()
-	if silent {
+	if !silent.Load() {
 		t.Fatal("nothing was in doubt")
 	}
 	l.do(l.here.Delete(l.find(l.here, "INBOX", 2)))

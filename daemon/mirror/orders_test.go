@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mailstork/daemon/ledger"
@@ -65,9 +66,9 @@ func TestParkedMessageIsLeftWhenAnOperatorSaysSo(t *testing.T) { // L3
 func TestRefusedMessageIsTriedAgainWhenAnOperatorSaysSo(t *testing.T) {
 	l := newLab(t, labOptions{})
 	l.put("INBOX", 1, 2, 3)
-	refuse := true
+	var taken atomic.Bool
 	p := newProxy(t, l.dest.IMAPAddress, rules{refuse: func(command string) string {
-		if refuse && strings.HasPrefix(command, "APPEND") {
+		if !taken.Load() && strings.HasPrefix(command, "APPEND") {
 			return "NO [CANNOT] not this one"
 		}
 		return ""
@@ -90,7 +91,7 @@ func TestRefusedMessageIsTriedAgainWhenAnOperatorSaysSo(t *testing.T) {
 	}
 	l.do(l.there.Delete(l.find(l.there, "INBOX", 3))) // can't be had any more: its file is all there is
 	l.pass()
-	refuse = false
+	taken.Store(true)
 	l.ordered(mirror.Orders{Retry: true})
 	l.wantNumbers("INBOX", 1, 2)
 	left := 0
