@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -54,6 +55,7 @@ func Start(t testing.TB, s Script) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Replies = maps.Clone(s.Replies) // a test may change its own for the next server
 	srv := &Server{Address: l.Addr().String(), script: s}
 	srv.wg.Go(func() {
 		for {
