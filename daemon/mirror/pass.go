@@ -262,14 +262,15 @@ type claim func() (i int, ok bool)
 func (r *round) spread(q *queue, pairs int, work func(pr *pair, i int, more claim) error) error {
 	var group errgroup.Group
 	for _, pr := range r.pairs[:min(len(q.left), pairs, len(r.pairs))] {
-		group.Go(func() error {
-			var mine []int
-			more := func() (i int, ok bool) {
-				if i, ok = q.take(pr); ok {
-					mine = append(mine, i)
-				}
-				return i, ok
+		var mine []int
+		more := func() (i int, ok bool) {
+			if i, ok = q.take(pr); ok {
+				mine = append(mine, i)
 			}
+			return i, ok
+		}
+		more() // before any begins, or one that is quick would ask ahead for what the others shall do
+		group.Go(func() error {
 			for {
 				if len(mine) == 0 {
 					if _, ok := more(); !ok {
