@@ -112,7 +112,7 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 // withoutCounts is what a domain is shown with besides its accounts.
 func withoutCounts(domain account.Domain) control.Domain {
 	return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, Check: domain.Check, CreatedAt: domain.CreatedAt,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, FirstLogin: domain.FirstLogin, Check: domain.Check, CreatedAt: domain.CreatedAt,
 		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
 }
 

@@ -107,6 +107,8 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"domain-set-dry-run", "domain set example.net --accounts listed --exclude-folder= --dry-run"},
 		{"domain-set-same", "domain set example.net --max-message-size 50MiB"},
 		{"domain-set-downgrade", "domain set example.org --source imap://imap.old.example --no-tls"},
+		{"domain-set-first-login", "domain set example.net --first-login proxy"},
+		{"domain-set-notice", "domain set example.net --first-login notice"},
 		{"domain-set-source", "domain set example.org --source imap://imap2.old.example --pin sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --mail no --dry-run"},
 		{"account-set-password", "account set-password anna@example.org"},
 		{"account-set-password-unproven", "account set-password dora@example.org"},

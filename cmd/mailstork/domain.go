@@ -123,7 +123,7 @@ func (f *sourceFlags) options() (o control.SourceOptions, err error) {
 var errSourceUser = errors.New("the source of a domain has no user: every account has its own")
 
 func (f sourceFlags) domain(name string, flags domainFlags) (account.Domain, error) {
-	d := account.Domain{Accounts: account.AccountsListed}
+	d := account.Domain{Accounts: account.AccountsListed, FirstLogin: account.FirstLoginLocal}
 	var user string
 	var err error
 	if d.Name, err = account.ParseDomainName(name); err != nil {
@@ -247,6 +247,7 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	if d.PasswordsOnly {
 		f.add("mail", "is not copied: passwords are proven and accounts created (--mail no)")
 	}
+	f.add("first logins", firstLoginInWords(d.FirstLogin))
 	addRules(&f, d.Rules)
 	f.add("waiting for", waiting(a.now(), d.Cutover))
 	for i, holdout := range d.Cutover.Holdouts {
@@ -256,6 +257,14 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	f.add("added", a.at(d.CreatedAt, ""))
 	f.add("closed", a.at(d.ClosedAt, ""))
 	f.write(out)
+}
+
+// firstLoginInWords is empty for the default.
+func firstLoginInWords(f account.FirstLogin) string {
+	if f == account.FirstLoginProxy {
+		return "are passed on to the source until nearly everything is here (proxy)"
+	}
+	return ""
 }
 
 func sourceInWords(s account.Source) string {

@@ -25,6 +25,7 @@ type domainFlags struct {
 	accounts     string
 	mx, outgoing []string
 	mail         string
+	firstLogin   string
 	rules        ruleFlags
 }
 
@@ -43,6 +44,7 @@ func (f *domainFlags) register(c *cobra.Command) {
 	f.set.StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
 	f.set.StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
 	f.set.StringVar(&f.mail, "mail", "yes", "copy the mail: yes, or no (logins are proven and accounts created, nothing else)")
+	f.set.StringVar(&f.firstLogin, "first-login", "local", "where first logins lead: local (into the account here, while its mail arrives) or proxy (through this server into the source, until nearly everything is here)")
 	f.rules.register(c)
 }
 
@@ -77,6 +79,10 @@ func (f *domainFlags) options() (o control.DomainOptions, err error) {
 		}
 		passwordsOnly := f.mail == "no"
 		o.PasswordsOnly = &passwordsOnly
+	}
+	if f.set.Changed("first-login") {
+		first := account.FirstLogin(f.firstLogin)
+		o.FirstLogin = &first
 	}
 	o.RuleOptions, err = f.rules.options()
 	return o, err

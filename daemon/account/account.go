@@ -55,9 +55,11 @@ type Domain struct {
 	Rules             Rules // for all its accounts
 	// PasswordsOnly: logins are proven and accounts created, and no mail is copied.
 	PasswordsOnly bool
-	Check         SourceCheck
-	CreatedAt     time.Time
-	ClosedAt      time.Time
+	// FirstLogin is where the first login of an account leads.
+	FirstLogin FirstLogin
+	Check      SourceCheck
+	CreatedAt  time.Time
+	ClosedAt   time.Time
 }
 
 // AccountsPolicy says who may join a domain by a first login.
@@ -67,6 +69,16 @@ type AccountsPolicy string
 const (
 	AccountsListed AccountsPolicy = "listed"
 	AccountsAny    AccountsPolicy = "any"
+)
+
+// FirstLogin says where the first login of an account leads (DESIGN §4).
+type FirstLogin string
+
+// The ways. What an account began with stays, whatever its domain says later.
+const (
+	FirstLoginLocal  FirstLogin = "local"  // into the account here, while its mail arrives
+	FirstLoginProxy  FirstLogin = "proxy"  // through us into the source, until nearly everything is here
+	FirstLoginNotice FirstLogin = "notice" // into a folder with a notice alone
 )
 
 // TLSMode is how a connection to a source is protected.

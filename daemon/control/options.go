@@ -20,6 +20,8 @@ type DomainOptions struct {
 	Outgoing *[]string               `json:"outgoing_addresses,omitempty"`
 	// PasswordsOnly: logins are proven and accounts created, and no mail is copied.
 	PasswordsOnly *bool `json:"passwords_only,omitempty"`
+	// FirstLogin is where first logins lead from now on.
+	FirstLogin *account.FirstLogin `json:"first_login,omitempty"`
 	SourceOptions
 	RuleOptions
 }
@@ -62,7 +64,7 @@ func OptionsOf(d account.Domain) DomainOptions {
 	for i, address := range d.OutgoingAddresses {
 		outgoing[i] = address.String()
 	}
-	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, RuleOptions: RuleOptions{
+	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, RuleOptions: RuleOptions{
 		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map}}
 }
 
@@ -103,12 +105,33 @@ func (o DomainOptions) Apply(d account.Domain, hint string) (account.Domain, err
 	if o.PasswordsOnly != nil {
 		d.PasswordsOnly = *o.PasswordsOnly
 	}
+	if o.FirstLogin != nil {
+		d.FirstLogin = cmp.Or(*o.FirstLogin, account.FirstLoginLocal)
+	}
+	if err := checkFirstLogin(d, hint); err != nil {
+		return d, err
+	}
 	var err error
 	if d.Source, err = o.SourceOptions.Apply(d.Source, hint); err != nil {
 		return d, err
 	}
 	d.Rules, err = o.RuleOptions.Apply(d.Rules, hint)
 	return d, err
+}
+
+func checkFirstLogin(d account.Domain, hint string) error {
+	switch d.FirstLogin {
+	case "", account.FirstLoginLocal:
+	case account.FirstLoginProxy:
+		if d.PasswordsOnly {
+			return Invalid("first logins can't be passed on to the source (--first-login proxy) while no mail is copied (--mail no): nobody would ever be switched", hint)
+		}
+	case account.FirstLoginNotice:
+		return Invalid("first-login notice is not known to this version", hint)
+	default:
+		return Invalid(fmt.Sprintf("first-login %q is neither local nor proxy", d.FirstLogin), hint)
+	}
+	return nil
 }
 
 // Apply changes what was said and checks all rules. Its errors are of kind Invalid.
@@ -143,6 +166,7 @@ func ChangesOf(before, after account.Domain) []Change {
 	changes = difference(changes, "mx", strings.Join(before.MXHosts, ", "), strings.Join(after.MXHosts, ", "))
 	changes = difference(changes, "outgoing", strings.Join(*OptionsOf(before).Outgoing, ", "), strings.Join(*OptionsOf(after).Outgoing, ", "))
 	changes = difference(changes, "mail", mailName(before), mailName(after))
+	changes = difference(changes, "first-login", string(cmp.Or(before.FirstLogin, account.FirstLoginLocal)), string(cmp.Or(after.FirstLogin, account.FirstLoginLocal)))
 	changes = append(changes, sourceChanges(before.Source, after.Source)...)
 	return append(changes, RuleChanges(before.Rules, after.Rules)...)
 }

@@ -42,6 +42,7 @@ type Domain struct {
 	OutgoingAddresses []netip.Addr           `json:"outgoing_addresses"`
 	Rules             account.Rules          `json:"rules"`
 	PasswordsOnly     bool                   `json:"passwords_only,omitempty"` // no mail is copied
+	FirstLogin        account.FirstLogin     `json:"first_login"`
 	Check             account.SourceCheck    `json:"source_check,omitzero"`
 	CreatedAt         time.Time              `json:"created_at,omitzero"`
 	ClosedAt          time.Time              `json:"closed_at,omitzero"`

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -26,7 +27,7 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
 	}
-	d.State, d.CreatedAt = account.Open, s.now().UTC()
+	d.State, d.CreatedAt, d.FirstLogin = account.Open, s.now().UTC(), firstLogin(d)
 	err = s.Write(ctx, func(tx *sql.Tx) error {
 		var exists int
 		if err := tx.QueryRowContext(ctx, selectDomainCount, d.Name).Scan(&exists); err != nil {
@@ -37,7 +38,7 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 		}
 		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, string(source), d.Accounts,
 			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), number(d.PasswordsOnly), string(check),
-			milliseconds(d.CreatedAt)).Scan(&d.ID)
+			milliseconds(d.CreatedAt), firstLogin(d)).Scan(&d.ID)
 	})
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
@@ -46,7 +47,7 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 }
 
 // SetDomainOptions stores what an admin may change of a domain: its source with the look at it, accounts, MX hosts,
-// outgoing addresses, rules, and whether mail is copied.
+// outgoing addresses, rules, whether mail is copied, and where first logins lead.
 func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
 	rules, err1 := json.Marshal(d.Rules)
 	source, err2 := json.Marshal(d.Source)
@@ -55,7 +56,7 @@ func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
 	if err == nil {
 		err = s.Write(ctx, func(tx *sql.Tx) error {
 			return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses),
-				string(rules), number(d.PasswordsOnly), string(source), string(check), d.ID))
+				string(rules), number(d.PasswordsOnly), string(source), string(check), firstLogin(d), d.ID))
 		})
 	}
 	if err != nil {
@@ -79,6 +80,11 @@ func (s *Store) SaveSourceCheck(ctx context.Context, d account.Domain) error {
 		return fmt.Errorf("noting what the source of %s is: %w", d.Name, err)
 	}
 	return nil
+}
+
+// firstLogin is what is stored when nothing was said.
+func firstLogin(d account.Domain) account.FirstLogin {
+	return cmp.Or(d.FirstLogin, account.FirstLoginLocal)
 }
 
 func number(yes bool) int {
@@ -167,7 +173,7 @@ func scanDomain(r row) (account.Domain, error) {
 	var d account.Domain
 	var source, hosts, outgoing, rules, check string
 	var created, closed int64
-	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &created, &closed)
+	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &created, &closed, &d.FirstLogin)
 	if err != nil {
 		return d, err
 	}

@@ -87,7 +87,7 @@ func (o *Operator) AddDomain(_ context.Context, d account.Domain, dryRun bool) (
 	}
 	added := control.Domain{
 		Name: d.Name, State: account.Open, Source: d.Source, Policy: d.Accounts, MXHosts: d.MXHosts,
-		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, PasswordsOnly: d.PasswordsOnly, CreatedAt: Now,
+		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, PasswordsOnly: d.PasswordsOnly, FirstLogin: d.FirstLogin, CreatedAt: Now,
 	}
 	if !dryRun && o.Failure == nil {
 		o.Known = append(o.Known, added)
@@ -105,7 +105,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	}
 	known := &o.Known[i]
 	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules,
-		Source: known.Source, PasswordsOnly: known.PasswordsOnly}
+		Source: known.Source, PasswordsOnly: known.PasswordsOnly, FirstLogin: known.FirstLogin}
 	after, err := options.Apply(before, "mailstork domain set --help")
 	if err != nil {
 		return control.DomainChanged{}, err
@@ -113,7 +113,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	changed := control.DomainChanged{Domain: *known, Changes: control.ChangesOf(before, after)}
 	if !dryRun && o.Failure == nil {
 		known.Policy, known.MXHosts, known.OutgoingAddresses, known.Rules = after.Accounts, after.MXHosts, after.OutgoingAddresses, after.Rules
-		known.Source, known.PasswordsOnly = after.Source, after.PasswordsOnly
+		known.Source, known.PasswordsOnly, known.FirstLogin = after.Source, after.PasswordsOnly, after.FirstLogin
 	}
 	return changed, o.Failure
 }
