@@ -210,6 +210,12 @@ func (f *flights) close() {
 	f.all.Wait()
 }
 
+func (f *flights) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.underway)
+}
+
 type flight struct {
 	landed chan struct{}
 	ruling ruling

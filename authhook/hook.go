@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"mailstork/authhook/guard"
@@ -136,6 +135,12 @@ func positive[N int | time.Duration](n, otherwise N) N {
 // Sources tells what the guard knows of each source host.
 func (h *Hook) Sources() []guard.View { return h.gate.views() }
 
+// Load tells how many passwords wait for their turn at a source, and how many are there.
+func (h *Hook) Load() (waiting, running int) {
+	running = len(h.gate.slots)
+	return max(h.flights.count()-running, 0), running
+}
+
 // Close gives up what is under way at sources and waits until it has ended.
 func (h *Hook) Close() { h.flights.close() }
 
@@ -163,10 +168,12 @@ type Decision struct {
 	Result  Result
 	Why     string          // one word: hash, proven, wrong, remembered, unlisted …
 	Address account.Address // empty when the user name is no address: people type passwords there
-	Client  netip.Addr
-	Service string
-	Took    time.Duration
-	Err     error // what an operator should read, if anything
+	// Domain and Source (its host) are empty unless the address belongs to a domain of ours: anybody can make up others.
+	Domain, Source string
+	Client         netip.Addr
+	Service        string
+	Took           time.Duration
+	Err            error // what an operator should read, if anything
 
 	// For Dovecot's userdb, when the result is Yes.
 	UID, GID int
@@ -200,7 +207,9 @@ func (h *Hook) Decide(ctx context.Context, a Attempt) Decision {
 	case !usable(a.Password.Reveal()):
 		d.Address, r = address, ruling{result: No, why: "unusable"} // no source is asked: IMAP can't carry it
 	default:
-		d.Address, r = address, h.rule(ctx, attempt{address, a.Password, h.networkOf(a.Client)})
+		var q question
+		q, r = h.rule(ctx, attempt{address, a.Password, h.networkOf(a.Client)})
+		d.Address, d.Domain, d.Source = address, q.domain, q.login.Host
 	}
 	if r.hides {
 		h.floor.wait(ctx, began)
@@ -229,15 +238,15 @@ func (h *Hook) networkOf(client netip.Addr) netip.Prefix {
 }
 
 // rule is the order of decisions of DESIGN §4.
-func (h *Hook) rule(ctx context.Context, a attempt) ruling {
+func (h *Hook) rule(ctx context.Context, a attempt) (question, ruling) {
 	q, r := h.ruleHere(ctx, a)
 	if r.result != "" {
-		return r
+		return q, r
 	}
 	// The flight may outlive the attempt, and whoever asks wipes the password afterwards.
 	own := a
 	own.password = secret.New(a.password.Reveal())
-	return h.flights.share(ctx, q.key, func(ctx context.Context) ruling {
+	return q, h.flights.share(ctx, q.key, func(ctx context.Context) ruling {
 		defer own.password.Wipe()
 		ctx, cancel := context.WithTimeout(ctx, decideWithin)
 		defer cancel()
@@ -248,6 +257,7 @@ func (h *Hook) rule(ctx context.Context, a attempt) ruling {
 // question is what is left to ask the source.
 type question struct {
 	key    digest // of address, password, and everything that could change the answer
+	domain string // empty when it is none of ours
 	source account.Source
 	user   string
 	login  guard.Login
@@ -261,10 +271,10 @@ func renewable(member account.Account) bool {
 }
 
 func (h *Hook) question(a attempt, domain account.Domain, member account.Account) question {
-	q := question{source: domain.Source, user: sourceUser(a.address, member), renews: renewable(member)}
+	q := question{domain: domain.Name, source: domain.Source, user: sourceUser(a.address, member), renews: renewable(member)}
 	q.key = h.refused.digest([]byte(a.address), a.password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user),
 		[]byte(strconv.FormatBool(q.renews)))
-	q.login = guard.Login{Address: a.address, Network: a.network, Host: strings.ToLower(domain.Source.Host), Budget: h.sourceBudget, New: member.ID == 0}
+	q.login = guard.Login{Address: a.address, Network: a.network, Host: domain.Source.HostKey(), Budget: h.sourceBudget, New: member.ID == 0}
 	return q
 }
 
@@ -293,7 +303,9 @@ func (h *Hook) ruleHere(ctx context.Context, a attempt) (question, ruling) {
 		return q, ruling{result: NotOurs, why: "unknown_domain"}
 	case domain.State == account.Closed:
 		return q, ruling{result: NotOurs, why: "closed"}
-	case member.PasswordHash != "" && (!q.renews || known):
+	case member.PasswordHash != "" && known:
+		return q, hidden(No, "remembered", nil)
+	case member.PasswordHash != "" && !q.renews:
 		return q, hidden(No, "wrong", nil) // A2: the stored hash is the authority
 	case domain.Check.Doubt != "":
 		return q, ruling{TryLater, "doubted", fmt.Errorf("not asking the source %s: %s", domain.Source.HostPort(), domain.Check.Doubt), true}

@@ -47,7 +47,7 @@ func TestStoredHashSurvivesEveryOtherPassword(t *testing.T) {
 	stored := b.provisioner.accounts["anna@example.org"].PasswordHash
 	b.verifier.right = "new at the source"
 	b.want(t, "anna@example.org", "new at the source", No, "wrong") // A2: renewal is never a side effect
-	b.want(t, "anna@example.org", "new at the source", No, "wrong")
+	b.want(t, "anna@example.org", "new at the source", No, "remembered")
 	b.want(t, "anna@example.org", "right", Yes, "hash")
 	if now := b.provisioner.accounts["anna@example.org"].PasswordHash; now != stored {
 		t.Errorf("the hash changed from %s to %s", stored, now)

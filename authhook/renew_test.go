@@ -39,7 +39,7 @@ func TestANewPasswordOfTheSourceIsTriedOnlyWhileTheStoredOneIsRefused(t *testing
 	}
 	b.refuseCredential(true)
 	b.want(t, string(anna), "other", No, "wrong")
-	b.want(t, string(anna), "other", No, "wrong")
+	b.want(t, string(anna), "other", No, "remembered")
 	if b.verifier.count() != 2 {
 		t.Errorf("asked %d times, want the same wrong password once", b.verifier.count())
 	}

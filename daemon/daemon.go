@@ -16,6 +16,7 @@ import (
 	"mailstork/daemon/cutover"
 	"mailstork/daemon/eventlog"
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/metrics"
 	"mailstork/daemon/milter"
 	"mailstork/daemon/provision"
 	"mailstork/daemon/schedule"
@@ -47,6 +48,7 @@ type Daemon struct {
 	master      secret.Secret
 	masterSeen  time.Time // when Dovecot knows the new master password
 	progress    *progress
+	counters    *metrics.Counters
 	troubles    troubles
 	logins      sourceLogins
 	cutoverWake chan struct{}
@@ -55,7 +57,7 @@ type Daemon struct {
 
 // New opens the state and builds every part, in the order of the pipeline. Nothing runs yet.
 func New(ctx context.Context, c config.Config, version string, logger *slog.Logger) (d *Daemon, err error) {
-	d = &Daemon{config: c, version: version, startedAt: time.Now().UTC(), stopwatch: cutover.NewStopwatch(), logger: logger, progress: newProgress(),
+	d = &Daemon{config: c, version: version, startedAt: time.Now().UTC(), stopwatch: cutover.NewStopwatch(), logger: logger, progress: newProgress(), counters: metrics.NewCounters(),
 		cutoverWake: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"mailstork/daemon/config"
 	"mailstork/daemon/cutover"
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/metrics"
 	"mailstork/daemon/secret"
 	"mailstork/daemon/store"
 )
@@ -51,7 +52,7 @@ func newDaemon(t *testing.T, more string) (*Daemon, *logbook) {
 		dir, dir, destination.HostPort(), more))
 	must(t, err)
 	log := &logbook{}
-	d := &Daemon{config: c, logger: slog.New(slog.NewTextHandler(log, nil)), progress: newProgress(), stopwatch: cutover.NewStopwatch(),
+	d := &Daemon{config: c, logger: slog.New(slog.NewTextHandler(log, nil)), progress: newProgress(), counters: metrics.NewCounters(), stopwatch: cutover.NewStopwatch(),
 		cutoverWake: make(chan struct{}, 1), master: secret.FromString("master")}
 	t.Cleanup(func() { must(t, d.Close()) })
 	must(t, d.openState(t.Context()))

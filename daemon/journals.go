@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"mailstork/authhook"
@@ -39,6 +40,10 @@ func (j loginJournal) Decided(ctx context.Context, decision authhook.Decision) {
 		Detail: fmt.Sprintf("%s: %s, from %s by %s", decision.Result, decision.Why, decision.Client, decision.Service)}
 	if decision.Err != nil {
 		event.Err = decision.Err.Error()
+	}
+	j.counters.Login(decision.Domain, decision.Source, string(decision.Result), decision.Why)
+	if stop := (*authhook.GuardStop)(nil); errors.As(decision.Err, &stop) {
+		j.counters.GuardStop(stop.Host, string(stop.Limit))
 	}
 	switch {
 	case decision.Why == "proven" || decision.Why == "renewed" || decision.Why == "wrong" && decision.Err != nil:

@@ -23,6 +23,15 @@ import (
 
 // runPass is what a worker does with an account: stages 4, 5 and 7. It reports its own errors.
 func (d *Daemon) runPass(ctx context.Context, lease schedule.Lease, a account.Account) schedule.Outcome {
+	began := time.Now()
+	d.counters.PassBegun(a.Domain)
+	outcome := d.tellPass(ctx, lease, a)
+	d.counters.PassEnded(a.Domain, howEnded(outcome), time.Since(began))
+	return outcome
+}
+
+// tellPass makes a pass that can be watched and interrupted, and writes down how it ended.
+func (d *Daemon) tellPass(ctx context.Context, lease schedule.Lease, a account.Account) schedule.Outcome {
 	ctx, end := d.progress.begin(ctx, a.Address)
 	defer end()
 	if now, err := d.store.Account(ctx, a.Address); err == nil && now.Paused { // between the claim and begin
@@ -96,7 +105,7 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	if err = d.begin(ctx, a, options); err != nil {
 		return "", err
 	}
-	result, err := mirror.Pass(ctx, options)
+	result, err := d.mirrorPass(ctx, a.Domain, options)
 	d.tellOddities(ctx, *a, result.Oddities)
 	if err != nil {
 		return "", err
@@ -108,6 +117,18 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 		return summary(result), d.finishAccount(ctx, *a, options)
 	}
 	return summary(result), nil
+}
+
+// mirrorPass counts what a pass copies while it runs.
+func (d *Daemon) mirrorPass(ctx context.Context, domain string, options mirror.Options) (mirror.Result, error) {
+	var before mirror.Progress
+	tell := options.Progress
+	options.Progress = func(now mirror.Progress) { // never called twice at once
+		d.counters.Copied(domain, int64(now.Messages-before.Messages), now.Octets-before.Octets)
+		before = now
+		tell(now)
+	}
+	return mirror.Pass(ctx, options)
 }
 
 // begin moves an account to copying before its first pass. A credential that was imported is proven first (A1).
@@ -175,7 +196,7 @@ func (d *Daemon) finishAccount(ctx context.Context, a account.Account, options m
 	verified, err := mirror.Verify(ctx, options, mirror.VerifyOptions{})
 	if err == nil && len(verified.Unexplained()) > 0 { // a letter came, or its owner deleted one, since the pass ended
 		began := time.Now()
-		result, passErr := mirror.Pass(ctx, options)
+		result, passErr := d.mirrorPass(ctx, a.Domain, options)
 		if passErr == nil {
 			passErr = d.complete(ctx, &a, result, began)
 		}

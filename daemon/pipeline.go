@@ -55,7 +55,7 @@ func (d *Daemon) buildProvision(ctx context.Context) (err error) {
 }
 
 func (d *Daemon) buildHook(ctx context.Context) error {
-	clientSecret, err := openClientSecret(d.config.Hook.ClientSecretFile)
+	clientSecret, err := openToken("hook secret", d.config.Hook.ClientSecretFile)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (d *Daemon) buildHook(ctx context.Context) error {
 	window := c.FailureWindow.Duration()
 	d.hook, err = authhook.New(ctx, authhook.Options{
 		Provisioner: d.provisioner, Journal: loginJournal{d}, Notebook: notebook{d.store, window}, ClientSecret: clientSecret,
-		Verifier: authhook.IMAPVerifier{ConnectTimeout: d.config.Source.ConnectTimeout.Duration(), IdleTimeout: c.VerifyTimeout.Duration(),
-			AllowPrivateAddresses: d.config.Source.AllowPrivateAddresses},
+		Verifier: timed{authhook.IMAPVerifier{ConnectTimeout: d.config.Source.ConnectTimeout.Duration(), IdleTimeout: c.VerifyTimeout.Duration(),
+			AllowPrivateAddresses: d.config.Source.AllowPrivateAddresses}, d.counters},
 		Guard: guard.Limits{
 			Account:            guard.Budget{Failures: c.FailuresPerAccount, Window: window},
 			Network:            guard.Budget{Failures: c.FailuresPerNetwork, Window: window},
@@ -148,7 +148,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return err
 }
 
-// openDoors listens for Dovecot, for the command line and for Postfix.
+// openDoors listens for Dovecot, for the command line, for Prometheus and for Postfix.
 func (d *Daemon) openDoors(ctx context.Context, group *errgroup.Group) error {
 	hook, err := d.listeners.open(hookSocket, d.config.Hook.Listen, 0o660)
 	if err != nil {
@@ -167,9 +167,13 @@ func (d *Daemon) openDoors(ctx context.Context, group *errgroup.Group) error {
 			return err
 		}
 	}
-	api := &control.Server{Operator: d, Logger: d.logger}
+	metricsHandler := d.metricsHandler()
+	api := &control.Server{Operator: d, Metrics: metricsHandler, Logger: d.logger}
 	group.Go(func() error { return api.Serve(ctx, controlListener) })
 
+	if err := d.openMetrics(ctx, group, metricsHandler); err != nil {
+		return err
+	}
 	if d.config.Milter.Listen == "" {
 		return nil
 	}
@@ -248,20 +252,20 @@ func (d *Daemon) pruneDeliveries(ctx context.Context) error {
 	}
 }
 
-// openClientSecret reads what Dovecot must show, or makes it at the first start.
-func openClientSecret(path string) (secret.Secret, error) {
+// openToken reads what whoever connects must show, or makes it at the first start.
+func openToken(what, path string) (secret.Secret, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		text = []byte(rand.Text())
 		if err := os.WriteFile(path, text, 0o600); err != nil {
-			return secret.Secret{}, fmt.Errorf("making hook secret: %w", err)
+			return secret.Secret{}, fmt.Errorf("making %s: %w", what, err)
 		}
 	} else if err != nil {
-		return secret.Secret{}, fmt.Errorf("reading hook secret: %w", err)
+		return secret.Secret{}, fmt.Errorf("reading %s: %w", what, err)
 	}
 	trimmed := strings.TrimSpace(string(text))
 	if trimmed == "" {
-		return secret.Secret{}, fmt.Errorf("reading hook secret: %s is empty; remove it and start again", path)
+		return secret.Secret{}, fmt.Errorf("reading %s: %s is empty; remove it and start again", what, path)
 	}
 	return secret.FromString(trimmed), nil
 }

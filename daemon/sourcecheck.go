@@ -167,7 +167,7 @@ func (d *Daemon) checkDueSources(ctx context.Context, now time.Time) error {
 	slices.SortStableFunc(domains, func(a, b account.Domain) int { return a.Check.TriedAt.Compare(b.Check.TriedAt) })
 	asked := map[string]bool{}
 	for _, domain := range domains {
-		host := strings.ToLower(domain.Source.Host)
+		host := domain.Source.HostKey()
 		if domain.State == account.Closed || asked[host] || !checkDue(now, domain.Check) {
 			continue
 		}

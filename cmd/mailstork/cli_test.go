@@ -96,6 +96,8 @@ func golden(t *testing.T, name, got string) {
 func TestOutputsAreAsReviewed(t *testing.T) {
 	cases := []struct{ name, args string }{
 		{"status", "status"},
+		{"status-metrics", "status --metrics"},
+		{"status-metrics-json", "status --metrics --json"},
 		{"domain-list", "domain list"},
 		{"domain-show", "domain show example.net"},
 		{"domain-check", "domain check example.org"},

@@ -18,16 +18,25 @@ const watchInterval = 2 * time.Second
 func (a app) status() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "show what is going on", Args: cobra.NoArgs,
-		Long: "Show the domains, the passes that are running, and what waits for you.",
+		Long: `Show the domains, the passes that are running, and what waits for you.
+
+With --metrics everything that is counted is written as Prometheus reads it (metrics.socket and metrics.listen of the configuration
+show the same), for example to a file of node_exporter's textfile collector.`,
 	}
 	asJSON := addJSON(c)
+	metrics := c.Flags().Bool("metrics", false, "write Prometheus metrics")
 	watch := c.Flags().Bool("watch", false, "show it again every 2 seconds until interrupted")
+	c.MarkFlagsMutuallyExclusive("json", "metrics")
+	c.MarkFlagsMutuallyExclusive("watch", "metrics")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		client, err := connect(c)
 		if err != nil {
 			return err
 		}
 		defer client.Close()
+		if *metrics {
+			return showMetrics(c.Context(), c.OutOrStdout(), client)
+		}
 		show := func(ctx context.Context, out io.Writer) error { return a.showStatus(ctx, out, client, *asJSON) }
 		if *watch {
 			return repeat(c.Context(), c.OutOrStdout(), show)
@@ -35,6 +44,15 @@ func (a app) status() *cobra.Command {
 		return show(c.Context(), c.OutOrStdout())
 	}
 	return c
+}
+
+func showMetrics(ctx context.Context, out io.Writer, client *control.Client) error {
+	text, err := client.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(text)
+	return err
 }
 
 // repeat shows something again and again; on a terminal in the same place. An interrupt is its normal end.
@@ -138,7 +156,7 @@ func firstLogins(now time.Time, s control.Source) string {
 func accountsInWords(d control.Domain) string {
 	var parts []string
 	total := 0
-	for _, state := range []account.State{account.Listed, account.Joined, account.Copying, account.Following, account.Closing, account.Done} {
+	for _, state := range account.States {
 		if n := d.Accounts[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", count(n), state))
 			total += n

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -106,6 +107,9 @@ type Source struct {
 
 // HostPort is the form that net.Dial takes.
 func (s Source) HostPort() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// HostKey is what all accounts of the host share: its budgets, its breaker, and how long it is left alone.
+func (s Source) HostKey() string { return strings.ToLower(s.Host) }
 
 // CertificateName is the name that the source's certificate must carry.
 func (s Source) CertificateName() string {

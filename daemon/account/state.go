@@ -15,6 +15,9 @@ const (
 	Done      State = "done"      // every message is accounted for (L1) and the credential is erased
 )
 
+// States are all of them in order.
+var States = []State{Listed, Joined, Copying, Following, Closing, Done}
+
 // DomainState is where a domain stands.
 type DomainState string
 
@@ -25,6 +28,9 @@ const (
 	Draining DomainState = "draining" // old answers have expired; waiting until the source is quiet
 	Closed   DomainState = "closed"   // last pass, proof and report are done; the hook answers "not ours"
 )
+
+// DomainStates are all of them in order.
+var DomainStates = []DomainState{Open, Cutover, Draining, Closed}
 
 // Transition is one allowed change of an account's state.
 type Transition struct {

@@ -16,6 +16,8 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// The socket through which the mailstork command speaks to the daemon.
 	Control Control `yaml:"control"`
+	// What the daemon tells Prometheus. mailstork status --metrics shows it, too, and needs none of these keys.
+	Metrics Metrics `yaml:"metrics"`
 	// The endpoint that Dovecot asks when somebody logs in whom it does not know yet.
 	Hook Hook `yaml:"hook"`
 	// The Dovecot of this machine: the destination.
@@ -45,6 +47,20 @@ type Control struct {
 	// Unix socket of the control API (mode 0660).
 	Socket string `yaml:"socket" default:"{runtime_dir}/control.sock" bounds:"path" bad:"control.sock"`
 	// Group whose members may use the control API beside root; empty means the daemon's own group.
+	Group string `yaml:"group" default:"" bounds:"name or empty" bad:"mail storks"`
+}
+
+// Metrics is the group metrics.
+type Metrics struct {
+	// Unix socket that answers GET /metrics and nothing else (mode 0660); empty turns it off.
+	Socket string `yaml:"socket" default:"" bounds:"path or empty" bad:"metrics.sock"`
+	// Loopback address and port that answers GET /metrics to whoever shows the token (Authorization: Bearer); empty turns
+	// it off.
+	Listen string `yaml:"listen" default:"" bounds:"loopback host:port or empty" bad:"0.0.0.0:7913"`
+	// File with that token (Prometheus: authorization.credentials_file); made at the first start that needs it.
+	TokenFile string `yaml:"token_file" default:"{state_dir}/metrics-token" bounds:"path" bad:"token"`
+	// Group whose members may use the socket and read the token file; empty means the daemon's own group and only its user.
+	// The daemon must be a member of it.
 	Group string `yaml:"group" default:"" bounds:"name or empty" bad:"mail storks"`
 }
 

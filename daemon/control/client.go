@@ -49,6 +49,20 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return get[Status](ctx, c, "/v1/status")
 }
 
+// Metrics returns all metrics as Prometheus reads them.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	body, err := c.ask(ctx, http.MethodGet, MetricsPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswerOctets))
+	if err != nil {
+		return nil, fmt.Errorf("reading the daemon's answer: %w", err)
+	}
+	return text, nil
+}
+
 // Doctor implements Observer.
 func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
 	return get[[]Finding](ctx, c, "/v1/doctor")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,11 @@ func TestStrangersAreRefusedEvenWhenTheSocketIsOpenToAll(t *testing.T) {
 		if !errors.As(err, &failure) || failure.Kind != KindNotAllowed {
 			t.Fatalf("got %v, want not allowed", err)
 		}
+		metrics := NewClient(os.Getenv("MAILSTORK_STRANGER") + ".metrics")
+		defer metrics.Close()
+		if text, err := metrics.Metrics(t.Context()); err == nil {
+			t.Fatalf("got %q, want not allowed", text)
+		}
 		return
 	}
 	if os.Geteuid() != 0 {
@@ -69,12 +75,17 @@ func TestStrangersAreRefusedEvenWhenTheSocketIsOpenToAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, mode := range map[string]os.FileMode{dir: 0o755, path: 0o777, program: 0o755} {
+	metrics, err := net.Listen("unix", path+".metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, mode := range map[string]os.FileMode{dir: 0o755, path: 0o777, path + ".metrics": 0o777, program: 0o755} {
 		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	serve(t, &Server{Operator: &numbers{}, Logger: quiet()}, listener)
+	serve(t, &MetricsServer{Metrics: http.NotFoundHandler(), Logger: quiet()}, metrics)
 	stranger := exec.Command(program, "-test.run", "^TestStrangersAreRefused", "-test.v")
 	stranger.Env = []string{"MAILSTORK_STRANGER=" + path}
 	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
@@ -111,7 +122,9 @@ func TestSocketIsSharedWithTheNamedGroupOnly(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, s *Server, listener net.Listener) (stop func()) {
+func serve(t *testing.T, s interface {
+	Serve(context.Context, net.Listener) error
+}, listener net.Listener) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

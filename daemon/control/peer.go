@@ -75,21 +75,21 @@ func socketGroup(listener net.Listener) (uint32, error) {
 	return stat.Gid, nil
 }
 
-// ShareWithGroup lets the members of a group use the socket at path; an empty name leaves the daemon's own group.
+// ShareWithGroup lets the members of a group use the file at path, as its mode says; an empty name leaves the daemon's own group.
 func ShareWithGroup(path, name string) error {
 	if name == "" {
 		return nil
 	}
 	group, err := user.LookupGroup(name)
 	if err != nil {
-		return fmt.Errorf("sharing the control socket: %w", err)
+		return fmt.Errorf("sharing %s: %w", path, err)
 	}
 	id, err := strconv.Atoi(group.Gid)
 	if err != nil {
-		return fmt.Errorf("sharing the control socket: group %s has the number %q", name, group.Gid)
+		return fmt.Errorf("sharing %s: group %s has the number %q", path, name, group.Gid)
 	}
 	if err := os.Chown(path, -1, id); err != nil {
-		return fmt.Errorf("sharing the control socket: %w", err)
+		return fmt.Errorf("sharing %s: %w", path, err)
 	}
 	return nil
 }

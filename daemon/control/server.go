@@ -18,6 +18,7 @@ import (
 // Server answers the control API from an Operator.
 type Server struct {
 	Operator Operator
+	Metrics  http.Handler // answers GET /metrics; nil for none
 	Logger   *slog.Logger
 
 	timeout time.Duration // tests shorten it; 0 means answerTimeout
@@ -41,20 +42,27 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("serving the control API: %w", err)
 	}
-	timeout := cmp.Or(s.timeout, answerTimeout)
+	if err := serveHTTP(ctx, listener, s.allowed(group, s.routes()), cmp.Or(s.timeout, answerTimeout), s.Logger); err != nil {
+		return fmt.Errorf("serving the control API: %w", err)
+	}
+	return nil
+}
+
+// serveHTTP answers on a listener until ctx ends. Handlers find in the request's context who asks.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, timeout time.Duration, logger *slog.Logger) error {
 	server := &http.Server{
-		Handler:           s.allowed(group, s.routes()),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: timeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
 		ConnContext:    withPeer,
-		ErrorLog:       slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("serving the control API: %w", err)
+		return err
 	case <-ctx.Done():
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -63,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		_ = server.Close() // whoever still reads an answer is cut off
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving the control API: %w", err)
+		return err
 	}
 	return nil
 }
@@ -80,13 +88,18 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 func (s *Server) allowed(group uint32, next http.Handler) http.Handler {
 	own := uint32(os.Geteuid())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, known := r.Context().Value(peerKey{}).(Peer)
-		if !known || !peer.mayControl(own, group) {
+		if !isAllowed(r, own, group) {
 			s.answerError(w, r, &Error{Kind: KindNotAllowed, Sentence: "this user may not use the control socket", Hint: "sudo mailstork status"})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isAllowed asks the kernel's word about who is connected.
+func isAllowed(r *http.Request, own, group uint32) bool {
+	peer, known := r.Context().Value(peerKey{}).(Peer)
+	return known && peer.mayControl(own, group)
 }
 
 func (s *Server) routes() http.Handler {
@@ -113,6 +126,9 @@ func (s *Server) routes() http.Handler {
 	route("POST /v1/accounts/{address}/{action}", s.act)
 	mux.HandleFunc("GET /v1/accounts/{address}/events", s.events)
 	mux.HandleFunc("GET /v1/accounts/{address}/verification", s.verify)
+	if s.Metrics != nil {
+		mux.Handle("GET "+MetricsPath, s.Metrics)
+	}
 	route("/", func(r *http.Request) (any, error) {
 		return nil, NotFound("no such request: "+r.Method+" "+r.URL.Path, "mailstork version")
 	})

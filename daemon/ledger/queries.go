@@ -52,6 +52,13 @@ FROM message JOIN folder ON folder.folder_id = message.folder_id
 WHERE account_id = $1 AND (stage = 'parked' OR fate IN ('skipped', 'refused') OR fate = 'copied' AND reason <> '')
 ORDER BY folder.source_name, message.source_uidvalidity, source_uid`
 
+	// Read often, by the index that holds nothing else.
+	selectForPeople = `
+SELECT domain.name, count(*) FILTER (WHERE stage <> 'parked'), count(*) FILTER (WHERE stage = 'parked')
+FROM message INDEXED BY message_for_people JOIN folder ON folder.folder_id = message.folder_id
+JOIN account ON account.account_id = folder.account_id JOIN domain ON domain.domain_id = account.domain_id
+WHERE (fate = 'refused' OR stage = 'parked') GROUP BY domain.name`
+
 	selectClaimed = `
 SELECT destination_uid FROM message JOIN folder ON folder.folder_id = message.folder_id
 WHERE account_id = $1 AND message.destination_uidvalidity = $3 AND destination_uid > 0

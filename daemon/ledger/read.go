@@ -67,6 +67,18 @@ func (l *Ledger) Exceptions(ctx context.Context, accountID int64) ([]Exception, 
 	return query(ctx, l, "reading exceptions", selectExceptions, scan, accountID)
 }
 
+// ForPeople counts a domain's messages that an operator must look at.
+type ForPeople struct {
+	Domain          string
+	Refused, Parked int
+}
+
+// ForPeople returns the domains that have such messages.
+func (l *Ledger) ForPeople(ctx context.Context) ([]ForPeople, error) {
+	scan := func(r row) (f ForPeople, err error) { return f, r.Scan(&f.Domain, &f.Refused, &f.Parked) }
+	return query(ctx, l, "counting refused and parked messages", selectForPeople, scan)
+}
+
 // Counts says how many messages have which fate. Messages that left the source count in Gone, and in their fate.
 type Counts struct {
 	Fates    map[Fate]int // confirmed rows

@@ -37,18 +37,25 @@ type Leases struct {
 }
 
 const (
-	// The most urgent due account that nobody holds. A row whose lease ran out belongs to a dead worker.
-	claimDue = `
-UPDATE account SET lease_owner = $1, lease_until_ms = $2, lease_epoch = lease_epoch + 1
-WHERE account_id = (
-    SELECT account_id FROM account
-    WHERE state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0
-      AND next_pass_at_ms <= $3 AND (lease_owner = '' OR lease_until_ms <= $3)
+	// Due accounts that nobody holds, at the time $1. A row whose lease ran out belongs to a dead worker.
+	isDue = `state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0
+      AND next_pass_at_ms <= $1 AND (lease_owner = '' OR lease_until_ms <= $1)
       AND (EXISTS (SELECT 1 FROM credential WHERE credential.account_id = account.account_id)
         OR EXISTS (SELECT 1 FROM domain_credential WHERE domain_credential.domain_id = account.domain_id AND kind <> 'refresh_token')
-        OR state <> 'listed' AND EXISTS (SELECT 1 FROM domain WHERE domain.domain_id = account.domain_id AND passwords_only = 1))
+        OR state <> 'listed' AND EXISTS (SELECT 1 FROM domain WHERE domain.domain_id = account.domain_id AND passwords_only = 1))`
+
+	// The most urgent one.
+	claimDue = `
+UPDATE account SET lease_owner = $2, lease_until_ms = $3, lease_epoch = lease_epoch + 1
+WHERE account_id = (
+    SELECT account_id FROM account WHERE ` + isDue + `
     ORDER BY priority DESC, next_pass_at_ms, account_id LIMIT 1)
 RETURNING account_id, lease_epoch`
+
+	// What was never due by a date is due since it is there.
+	countDue = `
+SELECT count(*), coalesce(min(CASE WHEN next_pass_at_ms > 0 THEN next_pass_at_ms ELSE created_at_ms END), $1)
+FROM account WHERE ` + isDue
 
 	renewLease = `
 UPDATE account SET lease_until_ms = $1
@@ -75,7 +82,7 @@ func (l *Leases) Claim(ctx context.Context) (lease Lease, a account.Account, ok 
 	now := l.Now()
 	lease = Lease{Owner: l.Owner, Until: now.Add(l.Term)}
 	err = l.Database.Write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, claimDue, l.Owner, lease.Until.UnixMilli(), now.UnixMilli()).Scan(&lease.AccountID, &lease.Epoch)
+		return tx.QueryRowContext(ctx, claimDue, now.UnixMilli(), l.Owner, lease.Until.UnixMilli()).Scan(&lease.AccountID, &lease.Epoch)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return Lease{}, account.Account{}, false, nil
@@ -130,6 +137,16 @@ func (l *Leases) Attempts(ctx context.Context, accountID int64) (int, error) {
 		return 0, fmt.Errorf("reading attempts of account %d: %w", accountID, err)
 	}
 	return int(attempt), nil
+}
+
+// Queue tells how many accounts are due and not begun, and how long the first of them has been waiting.
+func (l *Leases) Queue(ctx context.Context) (due int, lag time.Duration, err error) {
+	now := l.Now().UnixMilli()
+	var first int64
+	if err := l.Database.Reader().QueryRowContext(ctx, countDue, now).Scan(&due, &first); err != nil {
+		return 0, 0, fmt.Errorf("counting due accounts: %w", err)
+	}
+	return due, time.Duration(now-first) * time.Millisecond, nil
 }
 
 // FreeOwn frees every lease of this owner name. Called at start by a process that knows that its predecessor is

@@ -67,6 +67,31 @@ func (s *Store) Accounts(ctx context.Context, domain string) ([]account.Account,
 	return accounts, rows.Err()
 }
 
+// Census counts the accounts of a domain that are in one state.
+type Census struct {
+	Domain                  string
+	State                   account.State
+	Accounts, Paused, Stuck int
+}
+
+// Census counts all accounts.
+func (s *Store) Census(ctx context.Context) ([]Census, error) {
+	rows, err := s.read.QueryContext(ctx, selectCensus)
+	if err != nil {
+		return nil, fmt.Errorf("counting accounts: %w", err)
+	}
+	defer rows.Close()
+	var all []Census
+	for rows.Next() {
+		var c Census
+		if err := rows.Scan(&c.Domain, &c.State, &c.Accounts, &c.Paused, &c.Stuck); err != nil {
+			return nil, fmt.Errorf("counting accounts: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
 // MoveAccount changes an account's state along account.Transitions inside tx.
 func (s *Store) MoveAccount(ctx context.Context, tx *sql.Tx, a account.Account, to account.State) error {
 	if _, err := account.Next(a.State, to); err != nil {

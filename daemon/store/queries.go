@@ -29,6 +29,10 @@ SELECT account_id, domain.name, address, account.state, paused, stuck, hint, ord
        credential_refused
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
+	selectCensus = `
+SELECT domain.name, account.state, count(*), count(*) FILTER (WHERE paused = 1), count(*) FILTER (WHERE stuck <> '')
+FROM account JOIN domain ON domain.domain_id = account.domain_id GROUP BY domain.name, account.state`
+
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`
 
 	updatePasswordHash = `

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -21,6 +22,9 @@ import (
 
 // Now is the fake daemon's clock.
 var Now = time.Date(2026, 11, 21, 22, 15, 0, 0, time.UTC)
+
+// Metrics is the fake daemon's answer to Prometheus.
+const Metrics = "mailstork_passes_running 1\n"
 
 // Operator keeps everything in memory. Its fields may be set before Serve.
 type Operator struct {
@@ -161,7 +165,8 @@ func events() []control.Event {
 // Serve answers on a new socket until the test ends, and returns its path.
 func (o *Operator) Serve(t testing.TB) string {
 	t.Helper()
-	return Serve(t, &control.Server{Operator: o, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, Metrics) })
+	return Serve(t, &control.Server{Operator: o, Metrics: metrics, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 // Serve runs a server on a new socket until the test ends, and returns the socket's path.

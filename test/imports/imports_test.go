@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"daemon/mirror/source":        {"daemon/account", "daemon/secret", "daemon/mirror/wire"},
 	"daemon/mirror/destination":   {"daemon/account", "daemon/secret", "daemon/letter", "daemon/mirror/wire"},
 	"daemon/milter":               {"daemon/account", "daemon/letter", "daemon/store"},
+	"daemon/metrics":              {},
 	"daemon/cutover":              {"daemon/account"},
 	"daemon/finalize":             {"daemon/account", "daemon/ledger", "daemon/mirror", "daemon/store"},
 	"daemon/control":              {"daemon/account", "daemon/eventlog", "daemon/secret"},

@@ -136,6 +136,7 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
 CREATE INDEX message_refiling ON message (folder_id) WHERE stage = 'refiling';
+CREATE INDEX message_for_people ON message (folder_id) WHERE fate = 'refused' OR stage = 'parked';
 
 -- owner: daemon/milter. What was delivered here directly.
 CREATE TABLE delivery (
