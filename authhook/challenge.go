@@ -51,7 +51,7 @@ func (h *Hook) Hash(ctx context.Context, password secret.Secret) (string, error)
 
 // ask sends one password for an operator, as the guard allows.
 func (h *Hook) ask(ctx context.Context, source account.Source, address account.Address, user string, password secret.Secret) error {
-	login := guard.Login{Address: address, Host: source.HostKey(), Budget: h.sourceBudget}
+	login := guard.Login{Address: address, Host: source.HostKey()}
 	leave, err := h.gate.pass(ctx, login)
 	if err != nil {
 		return err

@@ -192,11 +192,11 @@ func (n *fakeNotebook) SaveBreaker(_ context.Context, host string, b guard.Break
 	return nil
 }
 
-func (n *fakeNotebook) Load(context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
+func (n *fakeNotebook) Load(context.Context) (guard.Past, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	failures := slices.SortedFunc(maps.Values(n.failures), func(a, b guard.Failure) int { return a.At.Compare(b.At) })
-	return failures, maps.Clone(n.breakers), nil
+	return guard.Past{Failures: failures, Breakers: maps.Clone(n.breakers)}, nil
 }
 
 // bench is a hook between fakes, with a clock that tests move.

@@ -13,8 +13,8 @@ import (
 
 // Notebook keeps what the guard must know after a restart. It may be called by many goroutines.
 type Notebook interface {
-	// Load returns what counts still: failures oldest first, among them the logins that were under way, and breakers by host.
-	Load(ctx context.Context) ([]guard.Failure, map[string]guard.Breaker, error)
+	// Load returns what counts still, among the failures the logins that were under way.
+	Load(ctx context.Context) (guard.Past, error)
 	// Begin notes a login before its password goes to the source. After a restart it counts as failed at the given time.
 	Begin(ctx context.Context, login guard.Login, at time.Time) (id int64, err error)
 	// Forget takes back what Begin noted: the source counted no failure.
@@ -156,6 +156,20 @@ func (g *gate) pretend(l guard.Login) error {
 		return nil
 	}
 	return &GuardStop{Address: l.Address, Host: l.Host, Limit: verdict.Limit, Until: verdict.Until}
+}
+
+// follow obeys other rules from now on; who waits asks again.
+func (g *gate) follow(r guard.Rules) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.guard.Follow(r)
+	g.wake()
+}
+
+func (g *gate) budgetOf(host string) guard.Budget {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.guard.BudgetOf(host)
 }
 
 func (g *gate) views() []guard.View {

@@ -51,7 +51,6 @@ type Options struct {
 	ClientSecret secret.Secret
 
 	Guard                 guard.Limits
-	SourceBudget          guard.Budget   // of a source host, unless its domain says otherwise; default guard.DefaultSource
 	TrustedNetworks       []netip.Prefix // of clients with many people behind them (a webmail): no budget of their own
 	ParallelVerifications int            // at all sources together; default 20
 	VerifyTimeout         time.Duration  // for one login at the source; default 20 s
@@ -81,7 +80,6 @@ type Hook struct {
 	journal       Journal
 	clientSecret  secret.Secret
 	verifyTimeout time.Duration
-	sourceBudget  guard.Budget
 	trusted       []netip.Prefix
 	now           func() time.Time
 
@@ -103,18 +101,18 @@ func New(ctx context.Context, o Options) (*Hook, error) {
 	h := &Hook{
 		provisioner: o.Provisioner, verifier: o.Verifier, journal: o.Journal, clientSecret: o.ClientSecret,
 		verifyTimeout: positive(o.VerifyTimeout, defaultVerifyTimeout),
-		sourceBudget:  o.SourceBudget, trusted: o.TrustedNetworks, now: o.Now,
+		trusted:       o.TrustedNetworks, now: o.Now,
 		floor:   newFloor(positive(o.LeastRefusal, defaultLeastRefusal)),
 		hasher:  newHasher(),
 		refused: newMemory(positive(o.RememberWrong, defaultRememberWrong), mostRemembered),
 		flights: newFlights(mostWaiting),
 	}
 	g := guard.New(o.Guard)
-	failures, breakers, err := o.Notebook.Load(ctx)
+	past, err := o.Notebook.Load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting auth hook: %w", err)
 	}
-	g.Restore(failures, breakers)
+	g.Restore(past)
 	h.gate = newGate(o.Now, g, o.Notebook, positive(o.ParallelVerifications, defaultParallel), h.trouble)
 	return h, nil
 }
@@ -134,6 +132,12 @@ func positive[N int | time.Duration](n, otherwise N) N {
 
 // Sources tells what the guard knows of each source host.
 func (h *Hook) Sources() []guard.View { return h.gate.views() }
+
+// Follow obeys what admins have said of sources and domains, from now on.
+func (h *Hook) Follow(r guard.Rules) { h.gate.follow(r) }
+
+// BudgetOf is how many failed logins the guard lets reach a source host.
+func (h *Hook) BudgetOf(host string) guard.Budget { return h.gate.budgetOf(host) }
 
 // Load tells how many passwords wait for their turn at a source, and how many are there.
 func (h *Hook) Load() (waiting, running int) {
@@ -274,7 +278,7 @@ func (h *Hook) question(a attempt, domain account.Domain, member account.Account
 	q := question{domain: domain.Name, source: domain.Source, user: sourceUser(a.address, member), renews: renewable(member)}
 	q.key = h.refused.digest([]byte(a.address), a.password.Reveal(), []byte(member.PasswordHash), []byte(q.source.HostPort()), []byte(q.user),
 		[]byte(strconv.FormatBool(q.renews)))
-	q.login = guard.Login{Address: a.address, Network: a.network, Host: domain.Source.HostKey(), Budget: h.sourceBudget, New: member.ID == 0}
+	q.login = guard.Login{Address: a.address, Network: a.network, Host: domain.Source.HostKey(), Domain: domain.Name, New: member.ID == 0}
 	return q
 }
 

@@ -169,7 +169,7 @@ func TestTwoHundredFirstLoginsOfOneAccountAreOneLoginAtTheSource(t *testing.T) {
 
 func TestDifferentPasswordsOfOneAccountTakeTurns(t *testing.T) {
 	b := newBench(t, func(o *Options) {
-		o.Guard.Account, o.SourceBudget = guard.Budget{Failures: 1000, Window: time.Minute}, guard.Budget{Failures: 2000, Window: time.Minute}
+		o.Guard.Account, o.Guard.Source = guard.Budget{Failures: 1000, Window: time.Minute}, guard.Budget{Failures: 2000, Window: time.Minute}
 	})
 	b.verifier.pace = time.Millisecond
 	var all sync.WaitGroup
@@ -187,7 +187,7 @@ func TestDifferentPasswordsOfOneAccountTakeTurns(t *testing.T) {
 func TestLoginsAtSourcesAreBounded(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		o.ParallelVerifications = 7
-		o.SourceBudget = guard.Budget{Failures: 1000, Window: time.Minute}
+		o.Guard.Source = guard.Budget{Failures: 1000, Window: time.Minute}
 	})
 	b.verifier.hold = make(chan struct{})
 	var all sync.WaitGroup

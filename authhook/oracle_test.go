@@ -31,7 +31,7 @@ func TestTimeOfARefusalTellsNothing(t *testing.T) {
 		b := newBench(t, func(o *Options) {
 			o.Verifier, o.Now, o.LeastRefusal = farSource{rand.New(rand.NewPCG(1, 2))}, time.Now, 0
 			much := guard.Budget{Failures: 10 * samples, Window: time.Minute}
-			o.Guard, o.SourceBudget = guard.Limits{Account: much, Network: much}, much
+			o.Guard = guard.Limits{Account: much, Network: much, Source: much}
 		})
 		hash, err := b.hasher.hash(t.Context(), secret.FromString("right"))
 		if err != nil {

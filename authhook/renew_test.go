@@ -147,7 +147,7 @@ func TestAChallengeKnowsASourceThatAcceptsEverything(t *testing.T) { // A1, S1
 }
 
 func TestAChallengeWaitsForTheGuardsBudget(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.SourceBudget = guard.Budget{Failures: 1, Window: 10 * time.Minute} })
+	b := newBench(t, func(o *Options) { o.Guard.Source = guard.Budget{Failures: 1, Window: 10 * time.Minute} })
 	domain := b.provisioner.domains["example.org"]
 	if _, err := b.Challenge(t.Context(), domain); err != nil {
 		t.Fatal(err)

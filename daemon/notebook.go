@@ -16,25 +16,28 @@ type notebook struct {
 	window time.Duration // after which a failure counts no more
 }
 
-func (n notebook) Load(ctx context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
+func (n notebook) Load(ctx context.Context) (past guard.Past, err error) {
 	rows, err := n.store.LoginFailures(ctx, time.Now().Add(-n.window))
 	if err != nil {
-		return nil, nil, err
+		return past, err
 	}
-	failures := make([]guard.Failure, 0, len(rows))
 	for _, row := range rows {
 		network, _ := netip.ParsePrefix(row.Network) // empty: it does not count
-		failures = append(failures, guard.Failure{Address: account.Address(row.Address), Network: network, Host: row.SourceHost, At: row.At})
+		past.Failures = append(past.Failures, guard.Failure{Address: account.Address(row.Address), Network: network, Host: row.SourceHost, At: row.At})
+	}
+	created, err := n.store.CreatedByLogin(ctx, time.Now().Add(-time.Hour))
+	if err != nil {
+		return past, err
+	}
+	for _, a := range created {
+		past.Creations = append(past.Creations, guard.Creation{Domain: a.Domain, At: a.At})
 	}
 	kept, err := n.store.Breakers(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	breakers := map[string]guard.Breaker{}
+	past.Breakers = map[string]guard.Breaker{}
 	for _, b := range kept {
-		breakers[b.SourceHost] = guard.Breaker{Broken: b.Broken, Until: b.Until}
+		past.Breakers[b.SourceHost] = guard.Breaker{Broken: b.Broken, Until: b.Until}
 	}
-	return failures, breakers, nil
+	return past, err
 }
 
 func (n notebook) Begin(ctx context.Context, l guard.Login, at time.Time) (int64, error) {

@@ -30,16 +30,16 @@ func TestGuardRemembersOverARestartWhatASourceMayHaveCounted(t *testing.T) {
 	must(t, n.Forget(t.Context(), right),
 		n.SaveBreaker(t.Context(), "imap.old.example", guard.Breaker{Broken: 3, Until: now}),
 		n.SaveBreaker(t.Context(), "well.example", guard.Breaker{Broken: 1, Until: now}), n.SaveBreaker(t.Context(), "well.example", guard.Breaker{}))
-	failures, breakers, err := n.Load(t.Context())
+	past, err := n.Load(t.Context())
 	must(t, err)
 	want := []guard.Failure{
 		{Address: "bob@example.org", Network: v6.Network, Host: "imap.old.example", At: now.Add(-2 * time.Minute)},
 		{Address: "anna@example.org", Host: "imap.old.example", At: now},
 	}
-	if diff := cmp.Diff(want, failures, cmpopts.EquateApproxTime(0), cmpopts.EquateComparable(guard.Failure{}.Network)); diff != "" {
+	if diff := cmp.Diff(want, past.Failures, cmpopts.EquateApproxTime(0), cmpopts.EquateComparable(guard.Failure{}.Network)); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]guard.Breaker{"imap.old.example": {Broken: 3, Until: now}}, breakers, cmpopts.EquateApproxTime(0)); diff != "" {
+	if diff := cmp.Diff(map[string]guard.Breaker{"imap.old.example": {Broken: 3, Until: now}}, past.Breakers, cmpopts.EquateApproxTime(0)); diff != "" {
 		t.Errorf("breakers (-want +got):\n%s", diff)
 	}
 }

@@ -78,6 +78,8 @@ func (d *Daemon) Domain(ctx context.Context, name string) (control.Domain, error
 
 func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control.Domain, error) {
 	shown := withoutCounts(domain)
+	budget := d.hook.BudgetOf(domain.Source.HostKey())
+	shown.SourceBudget = control.SourceBudget{Failures: budget.Failures, WindowSeconds: int(budget.Window.Seconds())}
 	login, _, err := d.store.DomainCredential(ctx, domain.ID)
 	if err == nil {
 		shown.Login = &login
@@ -112,7 +114,7 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 // withoutCounts is what a domain is shown with besides its accounts.
 func withoutCounts(domain account.Domain) control.Domain {
 	return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, FirstLogin: domain.FirstLogin, Check: domain.Check, CreatedAt: domain.CreatedAt,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, FirstLogin: domain.FirstLogin, Check: domain.Check, Guard: domain.Guard, CreatedAt: domain.CreatedAt,
 		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
 }
 
@@ -149,6 +151,9 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 		return control.Domain{}, d.changed(err)
 	}
 	d.events.Record(ctx, eventlog.Event{Name: "add", Domain: added.Name, State: string(added.State), Detail: "source " + added.Source.HostPort() + saysItIs(domain.Check.ID)})
+	if err := d.followDomains(ctx); err != nil {
+		return control.Domain{}, err
+	}
 	d.wakeCutover()
 	return d.showDomain(ctx, added)
 }

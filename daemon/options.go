@@ -26,7 +26,8 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 	if err := d.mailMayBeLeft(ctx, before, after); err != nil {
 		return control.DomainChanged{}, err
 	}
-	if after.Source != before.Source {
+	sameServer := after.Source.IsSameServer(before.Source)
+	if !sameServer {
 		if after.Check, err = d.enable(ctx, after); err != nil {
 			return control.DomainChanged{}, err
 		}
@@ -36,8 +37,11 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 		if err := d.store.SetDomainOptions(ctx, after); err != nil {
 			return changed, d.changed(err)
 		}
+		if err := d.followDomains(ctx); err != nil {
+			return changed, err
+		}
 		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: name, State: string(after.State), Detail: changesInWords(changed.Changes)})
-		if after.Source != before.Source || after.PasswordsOnly != before.PasswordsOnly {
+		if !sameServer || after.PasswordsOnly != before.PasswordsOnly {
 			d.logins.forget(name)
 			if err := d.dueAll(ctx, name); err != nil {
 				return changed, d.changed(err)

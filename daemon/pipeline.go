@@ -72,12 +72,24 @@ func (d *Daemon) buildHook(ctx context.Context) error {
 		Guard: guard.Limits{
 			Account:            guard.Budget{Failures: c.FailuresPerAccount, Window: window},
 			Network:            guard.Budget{Failures: c.FailuresPerNetwork, Window: window},
+			Source:             guard.Budget{Failures: c.FailuresPerSource, Window: window},
 			CreationsPerMinute: c.CreationsPerMinute,
 		},
-		SourceBudget:    guard.Budget{Failures: c.FailuresPerSource, Window: window},
 		TrustedNetworks: trusted, ParallelVerifications: c.ParallelVerifications, VerifyTimeout: c.VerifyTimeout.Duration(),
 		RememberWrong: c.WrongPasswordMemory.Duration(), LeastRefusal: c.LeastRefusal.Duration(),
 	})
+	if err != nil {
+		return err
+	}
+	return d.followDomains(ctx)
+}
+
+// followDomains tells the guard what admins have said of domains and their sources.
+func (d *Daemon) followDomains(ctx context.Context) error {
+	domains, err := d.store.Domains(ctx)
+	if err == nil {
+		d.hook.Follow(guard.RulesOf(domains, d.config.Hook.FailuresPerSource))
+	}
 	return err
 }
 

@@ -151,6 +151,9 @@ func (d *Daemon) closeDomain(ctx context.Context, domain account.Domain, memory 
 		return err
 	}
 	d.logins.forget(domain.Name)
+	if err := d.followDomains(ctx); err != nil { // the domain is closed all the same
+		d.report(err)
+	}
 	d.events.Record(ctx, eventlog.Event{Name: "finalize", Domain: domain.Name, State: string(account.Closed),
 		Detail: fmt.Sprintf("%d accounts, %d messages, %d never logged in", report.AccountsMoved, report.SourceMessages, report.NeverLoggedIn)})
 	return nil

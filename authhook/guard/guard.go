@@ -16,8 +16,8 @@ type Login struct {
 	// Network is what the client's address belongs to (NetworkOf); the zero value when it is unknown, or trusted to have
 	// many people behind it (a webmail).
 	Network netip.Prefix
-	Host    string // of the source, in lower case
-	Budget  Budget // of the source host, as the domain's settings say
+	Host    string // of the source: account.Source.HostKey
+	Domain  string // of the address
 	New     bool   // an account is created when the password is right
 }
 
@@ -82,9 +82,10 @@ type Outcome struct {
 	RetryAfter time.Duration // what the source asked for, if it did
 }
 
-// Limits are what does not depend on the domain. Zero values mean the defaults.
+// Limits hold for all. Zero values mean the defaults.
 type Limits struct {
 	Account, Network Budget
+	Source           Budget // of every host of which the Rules say nothing else; its window is that of all
 	// CreationsPerMinute bounds new accounts of all domains together.
 	CreationsPerMinute int
 }
@@ -95,10 +96,12 @@ const DefaultCreationsPerMinute = 300
 // Guard has no clock and no lock; its caller has.
 type Guard struct {
 	limits    Limits
+	rules     Rules
 	accounts  map[account.Address]*tally
 	networks  map[netip.Prefix]*tally
 	hosts     map[string]*host
 	creations tally
+	created   map[string]*tally // creations by domain
 	sweptAt   time.Time
 	longest   time.Duration // window seen so far
 }
@@ -106,7 +109,6 @@ type Guard struct {
 type host struct {
 	tally
 	Breaker
-	budget Budget // that of the last login
 }
 
 // New returns a guard that has seen nothing yet.
@@ -120,23 +122,21 @@ func New(l Limits) *Guard {
 	if l.CreationsPerMinute == 0 {
 		l.CreationsPerMinute = DefaultCreationsPerMinute
 	}
+	l.Source = l.Source.filled()
 	return &Guard{limits: l, accounts: map[account.Address]*tally{}, networks: map[netip.Prefix]*tally{}, hosts: map[string]*host{},
-		longest: max(l.Account.Window, l.Network.Window)}
+		created: map[string]*tally{}, longest: max(l.Account.Window, l.Network.Window, l.Source.Window)}
 }
 
 // Ask tells whether a login may go to its source at the time now. After Go it counts as under way until Settle.
 func (g *Guard) Ask(now time.Time, l Login) Verdict {
-	l.Budget = l.Budget.filled()
-	g.longest = max(g.longest, l.Budget.Window)
 	g.sweep(now)
 	v := g.weigh(now, l)
 	if v.Word != Go {
 		return v
 	}
-	for _, t := range g.tallies(l) {
+	for _, t := range append(g.failing(l), g.creating(l)...) {
 		t.underway++
 	}
-	g.hosts[l.Host].budget = l.Budget
 	return v
 }
 
@@ -159,13 +159,16 @@ func (g *Guard) weigh(now time.Time, l Login) Verdict {
 	if l.Network.IsValid() {
 		weigh(LimitNetwork, g.limits.Network, at(g.networks, l.Network))
 	}
-	budget := l.Budget
+	budget := g.BudgetOf(l.Host)
 	if g.failedBefore(l) {
 		budget = budget.less(budget.reserve())
 	}
 	weigh(LimitSource, budget, &atHost.tally)
 	if l.New {
 		weigh(LimitCreations, Budget{g.limits.CreationsPerMinute, time.Minute}, &g.creations)
+		if most := g.rules.Creations[l.Domain]; most > 0 {
+			weigh(LimitCreations, Budget{most, time.Hour}, at(g.created, l.Domain))
+		}
 	}
 	word, until := atHost.Breaker.weigh(now, atHost.underway)
 	take(LimitBreaker, word, until)
@@ -177,8 +180,8 @@ func (g *Guard) failedBefore(l Login) bool {
 	return len(at(g.accounts, l.Address).failures) > 0 || l.Network.IsValid() && len(at(g.networks, l.Network).failures) > 0
 }
 
-// tallies returns all where a login counts, and keeps them from now on.
-func (g *Guard) tallies(l Login) []*tally {
+// failing returns all tallies where a login counts that fails, and keeps them from now on.
+func (g *Guard) failing(l Login) []*tally {
 	if g.hosts[l.Host] == nil {
 		g.hosts[l.Host] = &host{}
 	}
@@ -186,10 +189,15 @@ func (g *Guard) tallies(l Login) []*tally {
 	if l.Network.IsValid() {
 		all = append(all, keep(g.networks, l.Network))
 	}
-	if l.New {
-		all = append(all, &g.creations)
-	}
 	return all
+}
+
+// creating returns all tallies where a login counts that makes an account.
+func (g *Guard) creating(l Login) []*tally {
+	if !l.New {
+		return nil
+	}
+	return []*tally{&g.creations, keep(g.created, l.Domain)}
 }
 
 func keep[K comparable](tallies map[K]*tally, key K) *tally {
@@ -200,12 +208,11 @@ func keep[K comparable](tallies map[K]*tally, key K) *tally {
 
 // Settle ends what Ask let go. It tells whether the breaker of the host changed.
 func (g *Guard) Settle(now time.Time, l Login, o Outcome) (changed bool) {
-	for _, t := range g.tallies(l) {
-		if t == &g.creations {
-			t.settle(now, o.Created)
-			continue
-		}
+	for _, t := range g.failing(l) {
 		t.settle(now, o.Failed)
+	}
+	for _, t := range g.creating(l) {
+		t.settle(now, o.Created)
 	}
 	h := g.hosts[l.Host]
 	before := h.Breaker
@@ -215,7 +222,7 @@ func (g *Guard) Settle(now time.Time, l Login, o Outcome) (changed bool) {
 
 // Abandon ends what Ask let go and never went.
 func (g *Guard) Abandon(l Login) {
-	for _, t := range g.tallies(l) {
+	for _, t := range append(g.failing(l), g.creating(l)...) {
 		t.underway--
 	}
 }
@@ -226,7 +233,6 @@ const mostPretended = 20_000
 // Pretend treats a login that no source will be asked about as one that fails there. It is told Go or Stop as another
 // account of the host would be, and uses up nothing of the host's budget.
 func (g *Guard) Pretend(now time.Time, l Login) Verdict {
-	l.Budget = l.Budget.filled()
 	g.sweep(now)
 	v := g.weigh(now, l)
 	h := g.hosts[l.Host]
@@ -252,14 +258,32 @@ type Failure struct {
 	At      time.Time
 }
 
-// Restore takes what is known from before a restart; failures oldest first. It comes before the first Ask.
-func (g *Guard) Restore(failures []Failure, breakers map[string]Breaker) {
-	for _, f := range failures {
-		for _, t := range g.tallies(Login{Address: f.Address, Network: f.Network, Host: f.Host}) {
-			t.failures = append(t.failures, f.At)
+// Creation is an account that a first login has made.
+type Creation struct {
+	Domain string
+	At     time.Time
+}
+
+// Past is what counts still of the time before a restart: failures and creations oldest first, breakers by host.
+type Past struct {
+	Failures  []Failure
+	Creations []Creation
+	Breakers  map[string]Breaker
+}
+
+// Restore takes what is known from before a restart. It comes before the first Ask.
+func (g *Guard) Restore(p Past) {
+	for _, f := range p.Failures {
+		for _, t := range g.failing(Login{Address: f.Address, Network: f.Network, Host: f.Host}) {
+			t.fail(f.At)
 		}
 	}
-	for name, b := range breakers {
+	for _, c := range p.Creations {
+		for _, t := range g.creating(Login{Domain: c.Domain, New: true}) {
+			t.fail(c.At)
+		}
+	}
+	for name, b := range p.Breakers {
 		h := g.hosts[name]
 		if h == nil {
 			h = &host{}
@@ -293,7 +317,7 @@ func (g *Guard) Views(now time.Time) []View {
 	var views []View
 	for _, name := range slices.SortedFunc(maps.Keys(g.hosts), strings.Compare) {
 		h := g.hosts[name]
-		budget := h.budget.filled() // restored, and nobody asked yet
+		budget := g.BudgetOf(name)
 		_, until := budget.weigh(now, &h.tally)
 		if _, rest := h.Breaker.weigh(now, h.underway); rest.After(until) {
 			until = rest
@@ -311,6 +335,7 @@ func (g *Guard) sweep(now time.Time) {
 	g.sweptAt = now
 	drop(g.accounts, now.Add(-g.limits.Account.Window))
 	drop(g.networks, now.Add(-g.limits.Network.Window))
+	drop(g.created, now.Add(-time.Hour))
 	for name, h := range g.hosts {
 		h.forget(now.Add(-g.longest))
 		if len(h.failures) == 0 && h.underway == 0 && h.Breaker == (Breaker{}) {

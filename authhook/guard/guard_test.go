@@ -33,6 +33,7 @@ func TestNoWindowEverHoldsMoreFailuresThanABudget(t *testing.T) {
 			Network: Budget{rapid.IntRange(1, 5).Draw(t, "per network"), 90 * time.Second},
 		}
 		perSource := Budget{rapid.IntRange(1, 6).Draw(t, "per source"), 2 * time.Minute}
+		limits.Source = perSource
 		g := New(limits)
 		now := start
 		var underway []Login
@@ -47,7 +48,7 @@ func TestNoWindowEverHoldsMoreFailuresThanABudget(t *testing.T) {
 				}
 				underway = nil
 				g = New(limits)
-				g.Restore(all, nil)
+				g.Restore(Past{Failures: all})
 			case what < 10 && len(underway) > 0:
 				i := rapid.IntRange(0, len(underway)-1).Draw(t, "which")
 				l := underway[i]
@@ -59,7 +60,7 @@ func TestNoWindowEverHoldsMoreFailuresThanABudget(t *testing.T) {
 				}
 			default:
 				l := Login{Address: account.Address(fmt.Sprintf("a%d@example.org", rapid.IntRange(0, 3).Draw(t, "account"))),
-					Host: fmt.Sprintf("host%d", rapid.IntRange(0, 1).Draw(t, "host")), Budget: perSource}
+					Host: fmt.Sprintf("host%d", rapid.IntRange(0, 1).Draw(t, "host"))}
 				if n := rapid.IntRange(0, 3).Draw(t, "network"); n > 0 {
 					l.Network = network(n)
 				}
@@ -98,8 +99,8 @@ func TestNoWindowEverHoldsMoreFailuresThanABudget(t *testing.T) {
 }
 
 func TestStopEndsWhenTheOldestFailureIsForgotten(t *testing.T) {
-	g := New(Limits{Account: Budget{2, time.Minute}})
-	l := Login{Address: "a@example.org", Host: "h", Budget: Budget{10, time.Minute}}
+	g := New(Limits{Account: Budget{2, time.Minute}, Source: Budget{10, time.Minute}})
+	l := Login{Address: "a@example.org", Host: "h"}
 	for i := range 2 {
 		at := start.Add(time.Duration(i) * 10 * time.Second)
 		if v := g.Ask(at, l); v.Word != Go {
@@ -120,7 +121,7 @@ func TestStopEndsWhenTheOldestFailureIsForgotten(t *testing.T) {
 func TestRepeatersLeaveAReserveForThoseWhoNeverFailed(t *testing.T) {
 	g := New(Limits{Account: Budget{100, time.Hour}, Network: Budget{100, time.Hour}})
 	from := func(n int, address account.Address) Login {
-		return Login{Address: address, Network: network(n), Host: "h", Budget: DefaultSource}
+		return Login{Address: address, Network: network(n), Host: "h"}
 	}
 	failed := 0
 	for i := range 50 {
@@ -158,7 +159,7 @@ func TestOneNetworkIsA32OrA64(t *testing.T) {
 func TestMadeUpNamesLeaveNoTrace(t *testing.T) {
 	g := New(Limits{})
 	for i := range 1000 {
-		l := Login{Address: account.Address(fmt.Sprintf("a%d@example.org", i)), Network: network(i), Host: "h", Budget: DefaultSource}
+		l := Login{Address: account.Address(fmt.Sprintf("a%d@example.org", i)), Network: network(i), Host: "h"}
 		if g.Ask(start, l).Word == Go {
 			g.Settle(start, l, Outcome{Failed: true})
 		}
@@ -224,8 +225,8 @@ func TestBreakerLeavesADeadSourceAloneAndTriesItWithOneLogin(t *testing.T) {
 }
 
 func TestManyAtOnceOpenTheBreakerOnce(t *testing.T) {
-	g := New(Limits{Account: Budget{100, time.Minute}})
-	l := Login{Address: "a@example.org", Host: "h", Budget: Budget{100, time.Minute}}
+	g := New(Limits{Account: Budget{100, time.Minute}, Source: Budget{100, time.Minute}})
+	l := Login{Address: "a@example.org", Host: "h"}
 	for range 50 {
 		if v := g.Ask(start, l); v.Word != Go {
 			t.Fatalf("got %+v", v)
@@ -257,7 +258,7 @@ func TestBreakerSurvivesARestart(t *testing.T) {
 	ask(t, g, start, Go)
 	g.Settle(start, Login{Address: "a@example.org", Host: "h"}, Outcome{Trouble: Throttled, RetryAfter: time.Minute})
 	next := New(Limits{})
-	next.Restore(nil, map[string]Breaker{"h": g.Breaker("h")})
+	next.Restore(Past{Breakers: map[string]Breaker{"h": g.Breaker("h")}})
 	if v := ask(t, next, start, Stop); v.Until.Sub(start) != time.Minute {
 		t.Errorf("got %+v", v)
 	}
@@ -290,18 +291,17 @@ func TestNewAccountsAreCapped(t *testing.T) {
 }
 
 func TestViewsTellWhatAnOperatorNeeds(t *testing.T) {
-	g := New(Limits{Account: Budget{100, time.Minute}})
-	l := Login{Address: "a@example.org", Host: "h", Budget: Budget{2, time.Minute}}
+	g := New(Limits{Account: Budget{100, time.Minute}, Source: Budget{2, time.Minute}})
+	l := Login{Address: "a@example.org", Host: "h"}
 	for range 2 {
-		g.Restore([]Failure{{Address: "b@example.org", Host: "h", At: start}}, nil)
+		g.Restore(Past{Failures: []Failure{{Address: "b@example.org", Host: "h", At: start}}})
 	}
-	if views := g.Views(start); len(views) != 1 || views[0].Failures != 2 || !views[0].Until.IsZero() || views[0].Budget != DefaultSource {
+	if views := g.Views(start); len(views) != 1 || views[0].Failures != 2 || !views[0].Until.Equal(start.Add(time.Minute)) || views[0].Budget != g.limits.Source {
 		t.Errorf("before the first login: got %+v", views)
 	}
-	g.Ask(start, l)
 	g.Ask(start.Add(90*time.Second), l)
 	views := g.Views(start.Add(90 * time.Second))
-	if len(views) != 1 || views[0].Underway != 1 || views[0].Failures != 0 || views[0].Budget != l.Budget {
+	if len(views) != 1 || views[0].Underway != 1 || views[0].Failures != 0 || !views[0].Until.IsZero() {
 		t.Errorf("got %+v", views)
 	}
 }

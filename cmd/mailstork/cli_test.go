@@ -108,6 +108,8 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"domain-set", "domain set example.net --exclude-role trash,junk --max-message-size 0 --map Old=New --map Older=New"},
 		{"domain-set-dry-run", "domain set example.net --accounts listed --exclude-folder= --dry-run"},
 		{"domain-set-same", "domain set example.net --max-message-size 50MiB"},
+		{"domain-set-guard", "domain set example.org --failures-per-source 12 --source-allows-us yes --new-accounts-per-hour 30 --compress never"},
+		{"domain-set-guard-wrong", "domain set example.org --source-allows-us perhaps"},
 		{"domain-set-downgrade", "domain set example.org --source imap://imap.old.example --no-tls"},
 		{"domain-set-first-login", "domain set example.net --first-login proxy"},
 		{"domain-set-notice", "domain set example.net --first-login notice"},

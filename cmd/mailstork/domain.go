@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -40,7 +41,6 @@ name is refused.`,
 	}
 	f.register(c)
 	options.register(c)
-	c.Flags().StringVar(&f.compress, "compress", "auto", "compress the way to the source: auto (a slow one), always or never")
 	login.register(c)
 	for _, name := range []string{"source", "mx", "outgoing"} {
 		if err := c.MarkFlagRequired(name); err != nil {
@@ -90,6 +90,7 @@ func (f *sourceFlags) register(c *cobra.Command) {
 	f.set.StringVar(&f.caFile, "ca-file", "", "PEM `FILE` with the authorities that the source's certificate is checked against, instead of the system's")
 	f.set.StringVar(&f.serverName, "server-name", "", "`NAME` that the source's certificate must carry, when it is not the host's")
 	f.set.StringVar(&f.pin, "pin", "", "take only this key of the source, `sha256:KEY`, in place of its authority, name and dates")
+	f.set.StringVar(&f.compress, "compress", "auto", "compress the way to the source: auto (a slow one), always or never")
 	f.set.BoolVar(&f.withoutTLS, "no-tls", false, "send passwords to an imap:// source in clear; for loopback and laboratories")
 }
 
@@ -116,6 +117,9 @@ func (f *sourceFlags) options() (o control.SourceOptions, err error) {
 	if f.set.Changed("pin") {
 		o.Pin = &f.pin
 		_, err = account.ParsePin(f.pin)
+	}
+	if f.set.Changed("compress") {
+		o.Compress = &f.compress
 	}
 	return o, err
 }
@@ -244,6 +248,7 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 		outgoing = append(outgoing, address.String())
 	}
 	f.add("sends from", strings.Join(outgoing, ", "))
+	addGuard(&f, d)
 	if d.PasswordsOnly {
 		f.add("mail", "is not copied: passwords are proven and accounts created (--mail no)")
 	}
@@ -265,6 +270,20 @@ func firstLoginInWords(f account.FirstLogin) string {
 		return "are passed on to the source until nearly everything is here (proxy)"
 	}
 	return ""
+}
+
+// addGuard tells what the hook's guard lets through for a domain.
+func addGuard(f *facts, d control.Domain) {
+	if d.SourceBudget.Failures > 0 {
+		text := fmt.Sprintf("%d within %s may reach the source", d.SourceBudget.Failures, span(time.Duration(d.SourceBudget.WindowSeconds)*time.Second))
+		if d.Guard.SourceAllowsUs {
+			text += ", which allow-lists this server (--source-allows-us)"
+		}
+		f.add("failed logins", text)
+	}
+	if n := d.Guard.NewAccountsPerHour; n > 0 {
+		f.add("new accounts", fmt.Sprintf("at most %d an hour by first logins", n))
+	}
 }
 
 func sourceInWords(s account.Source) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
 )
@@ -26,7 +27,14 @@ type domainFlags struct {
 	mx, outgoing []string
 	mail         string
 	firstLogin   string
+	guard        guardFlags
 	rules        ruleFlags
+}
+
+// guardFlags are what an admin tells the hook's guard.
+type guardFlags struct {
+	failuresPerSource, newAccountsPerHour int
+	sourceAllowsUs                        string
 }
 
 // ruleFlags are the options about messages and folders; an account has them, too.
@@ -45,6 +53,9 @@ func (f *domainFlags) register(c *cobra.Command) {
 	f.set.StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
 	f.set.StringVar(&f.mail, "mail", "yes", "copy the mail: yes, or no (logins are proven and accounts created, nothing else)")
 	f.set.StringVar(&f.firstLogin, "first-login", "local", "where first logins lead: local (into the account here, while its mail arrives) or proxy (through this server into the source, until nearly everything is here)")
+	f.set.IntVar(&f.guard.failuresPerSource, "failures-per-source", 0, "pass on at most `N` wrong passwords to the source within hook.failure_window_minutes; 0: the default of the configuration")
+	f.set.StringVar(&f.guard.sourceAllowsUs, "source-allows-us", "no", "yes: the source's admin has put this server on an allow list, so that it passes on "+strconv.Itoa(guard.AllowedFailures)+" wrong passwords instead of the default; no")
+	f.set.IntVar(&f.guard.newAccountsPerHour, "new-accounts-per-hour", 0, "let first logins make at most `N` accounts within an hour; 0: no limit but hook.creations_per_minute")
 	f.rules.register(c)
 }
 
@@ -74,18 +85,47 @@ func (f *domainFlags) options() (o control.DomainOptions, err error) {
 		o.Outgoing = &f.outgoing
 	}
 	if f.set.Changed("mail") {
-		if f.mail != "yes" && f.mail != "no" {
-			return o, fmt.Errorf("--mail %q is neither yes nor no", f.mail)
+		copied, err := parseYesNo("mail", f.mail)
+		if err != nil {
+			return o, err
 		}
-		passwordsOnly := f.mail == "no"
+		passwordsOnly := !copied
 		o.PasswordsOnly = &passwordsOnly
 	}
 	if f.set.Changed("first-login") {
 		first := account.FirstLogin(f.firstLogin)
 		o.FirstLogin = &first
 	}
+	if o.GuardOptions, err = f.guard.options(f.set); err != nil {
+		return o, err
+	}
 	o.RuleOptions, err = f.rules.options()
 	return o, err
+}
+
+func (f *guardFlags) options(set *pflag.FlagSet) (o control.GuardOptions, err error) {
+	if set.Changed("failures-per-source") {
+		o.FailuresPerSource = &f.failuresPerSource
+	}
+	if set.Changed("new-accounts-per-hour") {
+		o.NewAccountsPerHour = &f.newAccountsPerHour
+	}
+	if set.Changed("source-allows-us") {
+		allows, err := parseYesNo("source-allows-us", f.sourceAllowsUs)
+		if err != nil {
+			return o, err
+		}
+		o.SourceAllowsUs = &allows
+	}
+	_, err = o.Apply(account.GuardRules{}, "")
+	return o, err
+}
+
+func parseYesNo(flag, text string) (bool, error) {
+	if text != "yes" && text != "no" {
+		return false, fmt.Errorf("--%s %q is neither yes nor no", flag, text)
+	}
+	return text == "yes", nil
 }
 
 func (f *ruleFlags) options() (o control.RuleOptions, err error) {

@@ -54,6 +54,7 @@ type Domain struct {
 	// OutgoingAddresses are the IP addresses from which this server sends the domain's mail; SPF is evaluated for them.
 	OutgoingAddresses []netip.Addr
 	Rules             Rules // for all its accounts
+	Guard             GuardRules
 	// PasswordsOnly: logins are proven and accounts created, and no mail is copied.
 	PasswordsOnly bool
 	// FirstLogin is where the first login of an account leads.
@@ -61,6 +62,16 @@ type Domain struct {
 	Check      SourceCheck
 	CreatedAt  time.Time
 	ClosedAt   time.Time
+}
+
+// GuardRules are what an admin may tell the hook's guard about one domain. Zero values mean what holds for all.
+type GuardRules struct {
+	// FailuresPerSource is how many failed logins may reach the source within the guard's window; 0: what SourceAllowsUs says.
+	FailuresPerSource int `json:"failures_per_source,omitempty"`
+	// SourceAllowsUs: the source's admin has put this server on an allow list.
+	SourceAllowsUs bool `json:"source_allows_us,omitempty"`
+	// NewAccountsPerHour bounds the accounts that first logins make; 0: no bound of the domain's own.
+	NewAccountsPerHour int `json:"new_accounts_per_hour,omitempty"`
 }
 
 // AccountsPolicy says who may join a domain by a first login.
@@ -107,6 +118,13 @@ type Source struct {
 
 // HostPort is the form that net.Dial takes.
 func (s Source) HostPort() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// IsSameServer tells whether two sources differ at most in how their octets are packed: nothing that a look at the server
+// found can be otherwise then.
+func (s Source) IsSameServer(other Source) bool {
+	s.Compress = other.Compress
+	return s == other
+}
 
 // HostKey is what all accounts of the host share: its budgets, its breaker, and how long it is left alone.
 func (s Source) HostKey() string { return strings.ToLower(s.Host) }

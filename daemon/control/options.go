@@ -22,6 +22,7 @@ type DomainOptions struct {
 	PasswordsOnly *bool `json:"passwords_only,omitempty"`
 	// FirstLogin is where first logins lead from now on.
 	FirstLogin *account.FirstLogin `json:"first_login,omitempty"`
+	GuardOptions
 	SourceOptions
 	RuleOptions
 }
@@ -64,7 +65,8 @@ func OptionsOf(d account.Domain) DomainOptions {
 	for i, address := range d.OutgoingAddresses {
 		outgoing[i] = address.String()
 	}
-	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, RuleOptions: RuleOptions{
+	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, GuardOptions: GuardOptions{
+		&d.Guard.FailuresPerSource, &d.Guard.SourceAllowsUs, &d.Guard.NewAccountsPerHour}, RuleOptions: RuleOptions{
 		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map}}
 }
 
@@ -112,6 +114,9 @@ func (o DomainOptions) Apply(d account.Domain, hint string) (account.Domain, err
 		return d, err
 	}
 	var err error
+	if d.Guard, err = o.GuardOptions.Apply(d.Guard, hint); err != nil {
+		return d, err
+	}
 	if d.Source, err = o.SourceOptions.Apply(d.Source, hint); err != nil {
 		return d, err
 	}
@@ -167,6 +172,7 @@ func ChangesOf(before, after account.Domain) []Change {
 	changes = difference(changes, "outgoing", strings.Join(*OptionsOf(before).Outgoing, ", "), strings.Join(*OptionsOf(after).Outgoing, ", "))
 	changes = difference(changes, "mail", mailName(before), mailName(after))
 	changes = difference(changes, "first-login", string(cmp.Or(before.FirstLogin, account.FirstLoginLocal)), string(cmp.Or(after.FirstLogin, account.FirstLoginLocal)))
+	changes = append(changes, guardChanges(before.Guard, after.Guard)...)
 	changes = append(changes, sourceChanges(before.Source, after.Source)...)
 	return append(changes, RuleChanges(before.Rules, after.Rules)...)
 }

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"cmp"
+
 	"mailstork/daemon/account"
 )
 
@@ -9,7 +11,8 @@ type SourceOptions struct {
 	Endpoint   *Endpoint `json:"endpoint,omitempty"`
 	CAFile     *string   `json:"ca_file,omitempty"`
 	ServerName *string   `json:"server_name,omitempty"`
-	Pin        *string   `json:"pin,omitempty"` // account.ParsePin; empty takes it back
+	Pin        *string   `json:"pin,omitempty"`      // account.ParsePin; empty takes it back
+	Compress   *string   `json:"compress,omitempty"` // auto, always or never
 	// DowngradeTLS permits an Endpoint without TLS where the source had it.
 	DowngradeTLS bool `json:"downgrade_tls,omitempty"`
 }
@@ -51,6 +54,11 @@ func (o SourceOptions) Apply(s account.Source, hint string) (account.Source, err
 			s.CAFile = ""
 		}
 	}
+	if o.Compress != nil {
+		if s.Compress = *o.Compress; s.Compress == "auto" {
+			s.Compress = ""
+		}
+	}
 	if s == before {
 		return s, nil
 	}
@@ -64,6 +72,7 @@ func sourceChanges(before, after account.Source) []Change {
 	changes := difference(nil, "source", sourceName(before), sourceName(after))
 	changes = difference(changes, "ca-file", before.CAFile, after.CAFile)
 	changes = difference(changes, "server-name", before.ServerName, after.ServerName)
+	changes = difference(changes, "compress", cmp.Or(before.Compress, "auto"), cmp.Or(after.Compress, "auto"))
 	return difference(changes, "pin", before.Pin, after.Pin)
 }
 
@@ -72,9 +81,4 @@ func sourceName(s account.Source) string {
 	return map[account.TLSMode]string{account.TLSImplicit: "imaps://", account.TLSStartTLS: "imap://", account.TLSNone: "--no-tls imap://"}[s.TLS] + s.HostPort()
 }
 
-func mailName(d account.Domain) string {
-	if d.PasswordsOnly {
-		return "no"
-	}
-	return "yes"
-}
+func mailName(d account.Domain) string { return yesNo(!d.PasswordsOnly) }

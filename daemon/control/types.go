@@ -32,6 +32,12 @@ type Source struct {
 	Broken int       `json:"broken"` // logins in a row that could not reach it, or were told that it is too much
 }
 
+// SourceBudget is a number of failed logins within a time.
+type SourceBudget struct {
+	Failures      int `json:"failures"`
+	WindowSeconds int `json:"window_seconds"`
+}
+
 // Domain is one domain with its counts.
 type Domain struct {
 	Name              string                 `json:"name"`
@@ -44,8 +50,11 @@ type Domain struct {
 	PasswordsOnly     bool                   `json:"passwords_only,omitempty"` // no mail is copied
 	FirstLogin        account.FirstLogin     `json:"first_login"`
 	Check             account.SourceCheck    `json:"source_check,omitzero"`
-	CreatedAt         time.Time              `json:"created_at,omitzero"`
-	ClosedAt          time.Time              `json:"closed_at,omitzero"`
+	Guard             account.GuardRules     `json:"guard,omitzero"`
+	// SourceBudget is how many failed logins may reach the source host, as the strictest of its domains says.
+	SourceBudget SourceBudget `json:"source_budget,omitzero"`
+	CreatedAt    time.Time    `json:"created_at,omitzero"`
+	ClosedAt     time.Time    `json:"closed_at,omitzero"`
 	// Login is what opens all its accounts at the source, without the secret; nil when there is none.
 	Login *account.SourceLogin `json:"login,omitempty"`
 	// Accounts counts the domain's accounts by state.

@@ -58,9 +58,7 @@ func (d *decisions) Trouble(_ context.Context, err error) {
 // forgetful is a notebook of a hook that is never started again.
 type forgetful struct{}
 
-func (forgetful) Load(context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
-	return nil, nil, nil
-}
+func (forgetful) Load(context.Context) (guard.Past, error)                     { return guard.Past{}, nil }
 func (forgetful) Begin(context.Context, guard.Login, time.Time) (int64, error) { return 0, nil }
 func (forgetful) Forget(context.Context, int64) error                          { return nil }
 func (forgetful) SaveBreaker(context.Context, string, guard.Breaker) error     { return nil }

@@ -13,17 +13,26 @@ import (
 	"mailstork/daemon/account"
 )
 
+// written is what of a domain is kept as JSON.
+type written struct{ source, rules, check, guard string }
+
+func write(d account.Domain) (w written, err error) {
+	for _, part := range []struct {
+		text  *string
+		value any
+	}{{&w.source, d.Source}, {&w.rules, d.Rules}, {&w.check, d.Check}, {&w.guard, d.Guard}} {
+		text, err := json.Marshal(part.value)
+		if err != nil {
+			return w, err
+		}
+		*part.text = string(text)
+	}
+	return w, nil
+}
+
 // AddDomain inserts a domain in state open and returns it with its ID. An existing name is an error.
 func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain, error) {
-	source, err := json.Marshal(d.Source)
-	if err != nil {
-		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
-	}
-	rules, err := json.Marshal(d.Rules)
-	if err != nil {
-		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
-	}
-	check, err := json.Marshal(d.Check)
+	w, err := write(d)
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
 	}
@@ -36,8 +45,8 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 		if exists > 0 {
 			return errors.New("it exists already")
 		}
-		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, string(source), d.Accounts,
-			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), string(rules), number(d.PasswordsOnly), string(check),
+		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, w.source, d.Accounts,
+			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), w.rules, number(d.PasswordsOnly), w.check, w.guard,
 			milliseconds(d.CreatedAt), firstLogin(d)).Scan(&d.ID)
 	})
 	if err != nil {
@@ -47,16 +56,13 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 }
 
 // SetDomainOptions stores what an admin may change of a domain: its source with the look at it, accounts, MX hosts,
-// outgoing addresses, rules, whether mail is copied, and where first logins lead.
+// outgoing addresses, rules, those of the guard, whether mail is copied, and where first logins lead.
 func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
-	rules, err1 := json.Marshal(d.Rules)
-	source, err2 := json.Marshal(d.Source)
-	check, err3 := json.Marshal(d.Check)
-	err := errors.Join(err1, err2, err3)
+	w, err := write(d)
 	if err == nil {
 		err = s.Write(ctx, func(tx *sql.Tx) error {
 			return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses),
-				string(rules), number(d.PasswordsOnly), string(source), string(check), firstLogin(d), d.ID))
+				w.rules, number(d.PasswordsOnly), w.source, w.check, w.guard, firstLogin(d), d.ID))
 		})
 	}
 	if err != nil {
@@ -171,9 +177,9 @@ type row interface{ Scan(...any) error }
 
 func scanDomain(r row) (account.Domain, error) {
 	var d account.Domain
-	var source, hosts, outgoing, rules, check string
+	var source, hosts, outgoing, rules, check, guard string
 	var created, closed int64
-	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &created, &closed, &d.FirstLogin)
+	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &guard, &created, &closed, &d.FirstLogin)
 	if err != nil {
 		return d, err
 	}
@@ -185,6 +191,9 @@ func scanDomain(r row) (account.Domain, error) {
 	}
 	if err := json.Unmarshal([]byte(check), &d.Check); err != nil {
 		return d, fmt.Errorf("reading source check of domain %s: %w", d.Name, err)
+	}
+	if err := json.Unmarshal([]byte(guard), &d.Guard); err != nil {
+		return d, fmt.Errorf("reading guard rules of domain %s: %w", d.Name, err)
 	}
 	d.MXHosts = strings.Fields(hosts)
 	for _, text := range strings.Fields(outgoing) {

@@ -105,3 +105,32 @@ func (s *Store) Breakers(ctx context.Context) (breakers []Breaker, err error) {
 	}
 	return breakers, rows.Err()
 }
+
+// Creation is an account that its owner's first login made.
+type Creation struct {
+	Domain string
+	At     time.Time
+}
+
+// CreatedByLogin returns those made after a time, oldest first: row and password hash are of one transaction then.
+func (s *Store) CreatedByLogin(ctx context.Context, since time.Time) (creations []Creation, err error) {
+	const together = time.Second
+	rows, err := s.read.QueryContext(ctx, `
+SELECT domain.name, account.created_at_ms FROM account JOIN domain ON domain.domain_id = account.domain_id
+WHERE account.created_at_ms > $1 AND switched_at_ms BETWEEN account.created_at_ms AND account.created_at_ms + $2 ORDER BY account.created_at_ms`,
+		milliseconds(since), together.Milliseconds())
+	if err != nil {
+		return nil, fmt.Errorf("reading new accounts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c Creation
+		var at int64
+		if err := rows.Scan(&c.Domain, &at); err != nil {
+			return nil, fmt.Errorf("reading new accounts: %w", err)
+		}
+		c.At = fromMilliseconds(at)
+		creations = append(creations, c)
+	}
+	return creations, rows.Err()
+}

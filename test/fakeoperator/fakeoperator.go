@@ -78,6 +78,7 @@ func New() *Operator {
 				Map: map[string]string{"Old clients": "Archive/Clients"}},
 			Check: account.SourceCheck{TriedAt: Now.Add(-20 * time.Minute), Doubt: "it accepted a random password for a random name, so everybody could make accounts here",
 				AcceptsAny: true, TLSVersion: "TLS 1.2", Capabilities: []string{"IMAP4REV1"}},
+			Guard: account.GuardRules{SourceAllowsUs: true, NewAccountsPerHour: 20}, SourceBudget: control.SourceBudget{Failures: 100, WindowSeconds: 600},
 			CreatedAt: Now.Add(-20 * time.Minute),
 			Cutover: control.Cutover{
 				Waiting: "the MX to name this server", CheckedAt: Now.Add(-90 * time.Second),

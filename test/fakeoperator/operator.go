@@ -105,7 +105,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	}
 	known := &o.Known[i]
 	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules,
-		Source: known.Source, PasswordsOnly: known.PasswordsOnly, FirstLogin: known.FirstLogin}
+		Guard: known.Guard, Source: known.Source, PasswordsOnly: known.PasswordsOnly, FirstLogin: known.FirstLogin}
 	after, err := options.Apply(before, "mailstork domain set --help")
 	if err != nil {
 		return control.DomainChanged{}, err
@@ -113,7 +113,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	changed := control.DomainChanged{Domain: *known, Changes: control.ChangesOf(before, after)}
 	if !dryRun && o.Failure == nil {
 		known.Policy, known.MXHosts, known.OutgoingAddresses, known.Rules = after.Accounts, after.MXHosts, after.OutgoingAddresses, after.Rules
-		known.Source, known.PasswordsOnly, known.FirstLogin = after.Source, after.PasswordsOnly, after.FirstLogin
+		known.Guard, known.Source, known.PasswordsOnly, known.FirstLogin = after.Guard, after.Source, after.PasswordsOnly, after.FirstLogin
 	}
 	return changed, o.Failure
 }

@@ -74,7 +74,6 @@ type site struct {
 	provisioner *provision.Provisioner
 	journal     *journal
 	verifier    *verifier
-	budget      guard.Budget
 	limits      guard.Limits
 	address     string // of the hook, over its restarts
 	stop        func() // of the hook
@@ -85,9 +84,9 @@ const clientSecret = "client secret"
 func newSite(t *testing.T, o options) *site {
 	t.Helper()
 	testbed.Need(t, "dovecot "+testbed.Dovecot23, "dovecot "+o.way.dovecot)
-	s := &site{t: t, lab: testbed.NewForTest(t), journal: &journal{}, budget: plenty, limits: guard.Limits{Account: plenty, Network: plenty}}
+	s := &site{t: t, lab: testbed.NewForTest(t), journal: &journal{}, limits: guard.Limits{Account: plenty, Network: plenty, Source: plenty}}
 	if o.budget != (guard.Budget{}) {
-		s.budget, s.limits = o.budget, guard.Limits{}
+		s.limits = guard.Limits{Source: o.budget}
 	}
 	s.verifier = &verifier{proof: authhook.IMAPVerifier{AllowPrivateAddresses: true}, underway: map[string]int{}}
 	var err error
@@ -172,7 +171,7 @@ func (s *site) addDomain(name string, policy account.AccountsPolicy) {
 func (s *site) startHook(address string) {
 	s.t.Helper()
 	hook, err := authhook.New(s.t.Context(), authhook.Options{Provisioner: s.provisioner, Verifier: s.verifier, Journal: s.journal,
-		Notebook: forgetful{}, ClientSecret: secret.FromString(clientSecret), SourceBudget: s.budget,
+		Notebook: forgetful{}, ClientSecret: secret.FromString(clientSecret),
 		Guard: s.limits, ParallelVerifications: 200, LeastRefusal: time.Millisecond})
 	if err != nil {
 		s.t.Fatal(err)
@@ -291,9 +290,7 @@ func (j *journal) decisions() (n int) {
 // forgetful is a notebook of a hook that is never started again.
 type forgetful struct{}
 
-func (forgetful) Load(context.Context) ([]guard.Failure, map[string]guard.Breaker, error) {
-	return nil, nil, nil
-}
+func (forgetful) Load(context.Context) (guard.Past, error)                     { return guard.Past{}, nil }
 func (forgetful) Begin(context.Context, guard.Login, time.Time) (int64, error) { return 0, nil }
 func (forgetful) Forget(context.Context, int64) error                          { return nil }
 func (forgetful) SaveBreaker(context.Context, string, guard.Breaker) error     { return nil }

@@ -13,6 +13,7 @@ CREATE TABLE domain (
     rules_json      TEXT    NOT NULL DEFAULT '{}',  -- account.Rules
     passwords_only  BIGINT  NOT NULL DEFAULT 0 CHECK (passwords_only IN (0, 1)), -- no mail is copied
     first_login     TEXT    NOT NULL DEFAULT 'local' CHECK (first_login IN ('local', 'proxy', 'notice')),
+    guard_json      TEXT    NOT NULL DEFAULT '{}',  -- account.GuardRules
     check_json      TEXT    NOT NULL DEFAULT '{}',  -- account.SourceCheck
     cutover_json    TEXT    NOT NULL DEFAULT '{}',  -- cutover.Memory
     report_json     TEXT    NOT NULL DEFAULT '',    -- finalize.Report, once the domain is closed
