@@ -93,6 +93,17 @@ func (d *Daemon) measureStore(ctx context.Context, v *metrics.View) (err error) 
 	if v.Due, v.Lag, err = d.leases.Queue(ctx); err != nil {
 		return err
 	}
+	pauses, err := d.leases.PausedSources(ctx)
+	if err != nil {
+		return err
+	}
+	for i, s := range v.Sources {
+		v.Sources[i].Paused = !pauses[s.Host].IsZero()
+		delete(pauses, s.Host)
+	}
+	for host := range pauses {
+		v.Sources = append(v.Sources, metrics.Source{Host: host, Budget: d.hook.BudgetOf(host).Failures, Paused: true})
+	}
 	domains, err := d.store.Domains(ctx)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"mailstork/daemon/account"
@@ -21,8 +23,11 @@ var _ control.Operator = (*Daemon)(nil)
 
 // Status is one look at everything.
 func (d *Daemon) Status(ctx context.Context) (control.Status, error) {
-	status := control.Status{Version: d.version, StartedAt: d.startedAt, Now: time.Now().UTC(), Passes: d.progress.running(), Sources: d.guarded()}
+	status := control.Status{Version: d.version, StartedAt: d.startedAt, Now: time.Now().UTC(), Passes: d.progress.running()}
 	var err error
+	if status.Sources, err = d.guarded(ctx); err != nil {
+		return status, err
+	}
 	if status.Domains, err = d.Domains(ctx); err != nil {
 		return status, err
 	}
@@ -30,16 +35,23 @@ func (d *Daemon) Status(ctx context.Context) (control.Status, error) {
 	return status, err
 }
 
-// guarded tells of the sources that the hook is careful with.
-func (d *Daemon) guarded() []control.Source {
+// guarded tells of the sources that the hook is careful with, and of those that passes leave alone.
+func (d *Daemon) guarded(ctx context.Context) ([]control.Source, error) {
+	pauses, err := d.leases.PausedSources(ctx)
 	sources := []control.Source{}
 	for _, v := range d.hook.Sources() {
 		if v.Failures > 0 || v.Breaker.Broken > 0 {
 			sources = append(sources, control.Source{Host: v.Host, Failures: v.Failures, Budget: v.Budget.Failures,
-				WindowSeconds: int(v.Budget.Window.Seconds()), Underway: v.Underway, Until: v.Until, Broken: v.Breaker.Broken})
+				WindowSeconds: int(v.Budget.Window.Seconds()), Underway: v.Underway, Until: v.Until, Broken: v.Breaker.Broken,
+				PassesUntil: pauses[v.Host]})
+			delete(pauses, v.Host)
 		}
 	}
-	return sources
+	for _, host := range slices.Sorted(maps.Keys(pauses)) {
+		budget := d.hook.BudgetOf(host)
+		sources = append(sources, control.Source{Host: host, Budget: budget.Failures, WindowSeconds: int(budget.Window.Seconds()), PassesUntil: pauses[host]})
+	}
+	return sources, err
 }
 
 // Events returns what happened to an account.

@@ -73,7 +73,11 @@ func (d *Daemon) failed(ctx context.Context, a account.Account, err error) sched
 	var login *wire.LoginError
 	switch {
 	case errors.As(err, &known) && known.After > 0: // the source said when
-		return schedule.Outcome{NextPass: known.After, Failed: true}
+		outcome := schedule.Outcome{NextPass: known.After, Failed: true}
+		if known.Reach == mirror.ReachSource {
+			outcome.LeaveSource = known.After
+		}
+		return outcome
 	case mirror.DiskFull(err) || !errors.As(err, &known) || known.Next != mirror.OperatorMustAct:
 		return schedule.Outcome{Failed: true}
 	case known.Reach == mirror.ReachAccount && errors.As(err, &login) && login.Refused:

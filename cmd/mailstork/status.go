@@ -134,10 +134,14 @@ func writeDomains(out io.Writer, now time.Time, domains []control.Domain) {
 
 // writeSources tells where first logins are held back, so that nobody wonders why.
 func writeSources(out io.Writer, now time.Time, sources []control.Source) {
-	t := newTable("SOURCE", ">FAILED LOGINS", "FIRST LOGINS")
+	t := newTable("SOURCE", ">FAILED LOGINS", "FIRST LOGINS", "PASSES")
 	for _, s := range sources {
 		failed := fmt.Sprintf("%d of %d in %s", s.Failures, s.Budget, span(time.Duration(s.WindowSeconds)*time.Second))
-		t.row(clean(s.Host), failed, firstLogins(now, s))
+		passes := "begin"
+		if s.PassesUntil.After(now) {
+			passes = "wait, as it asked; begin again " + when(now, s.PassesUntil)
+		}
+		t.row(clean(s.Host), failed, firstLogins(now, s), passes)
 	}
 	t.write(out)
 }

@@ -30,6 +30,8 @@ type Source struct {
 	// Until is when it is asked about a first login again; zero when it may be now.
 	Until  time.Time `json:"until,omitzero"`
 	Broken int       `json:"broken"` // logins in a row that could not reach it, or were told that it is too much
+	// PassesUntil is when passes of its accounts begin again, after it asked to be left alone; zero when they may now.
+	PassesUntil time.Time `json:"passes_until,omitzero"`
 }
 
 // SourceBudget is a number of failed logins within a time.

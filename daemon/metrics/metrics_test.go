@@ -28,7 +28,7 @@ func everything() (*Counters, View) {
 	c.PassEnded("example.org", "complete", 3*time.Second)
 	c.Copied("example.org", 7, 700)
 	return c, View{Version: "1.2", Waiting: 3, Running: 2, Passes: 4, Milter: Milter{Recorded: 10, Late: 1, Missed: 2, Refused: 3},
-		Sources: []Source{{"imap.old.example", 3, 4, true}}, Readable: true, Due: 6, Lag: 90 * time.Second,
+		Sources: []Source{{"imap.old.example", 3, 4, true, true}}, Readable: true, Due: 6, Lag: 90 * time.Second,
 		Domains: []Domain{{Name: "example.org", State: "open", Source: "imap.old.example", Doubted: true, Accounts: map[string]int{"listed": 5},
 			Paused: 1, Stuck: 2, Refused: 8, Parked: 9, MX: "here", Holdouts: 1, CheckedAt: time.Unix(1_800_000_000, 0)}}}
 }
@@ -85,6 +85,7 @@ func TestEveryMetricSaysWhatTheViewAndTheCountersSay(t *testing.T) {
 		{"source_failed_logins", 3, "source=imap.old.example"},
 		{"source_failed_logins_allowed", 4, "source=imap.old.example"},
 		{"source_breaker_open", 1, "source=imap.old.example"},
+		{"source_paused", 1, "source=imap.old.example"},
 		{"passes_running", 4, ""},
 		{"passes_due", 6, ""},
 		{"pass_lag_seconds", 90, ""},

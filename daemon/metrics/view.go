@@ -29,6 +29,7 @@ type Source struct {
 	Host             string
 	Failures, Budget int
 	Broken           bool // its breaker is open
+	Paused           bool // passes leave it alone
 }
 
 // Milter counts letters and connections since the start.
@@ -67,6 +68,7 @@ var (
 	failures      = desc("source_failed_logins", "Failed logins that a source may have counted against this server within the guard's window.", "source")
 	budget        = desc("source_failed_logins_allowed", "How many of them the guard allows.", "source")
 	breaker       = desc("source_breaker_open", "1 while a source is left alone because it could not be reached or asked for it.", "source")
+	pausedSource  = desc("source_paused", "1 while no pass of a source's accounts begins because it asked to be left alone.", "source")
 	running       = desc("passes_running", "Passes that run now.")
 	due           = desc("passes_due", "Accounts whose next pass is due and has not begun.")
 	lag           = desc("pass_lag_seconds", "How long the first of them has been waiting.")
@@ -92,7 +94,7 @@ type viewed struct {
 }
 
 func (c viewed) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, readable, verifications, failures, budget, breaker, running, due, lag, letters, late, refusedConns,
+	for _, d := range []*prometheus.Desc{buildInfo, readable, verifications, failures, budget, breaker, pausedSource, running, due, lag, letters, late, refusedConns,
 		accounts, paused, stuck, refused, parked, doubted, domainState, domainMX, holdouts, checkedAt} {
 		ch <- d
 	}
@@ -112,6 +114,7 @@ func (c viewed) Collect(ch chan<- prometheus.Metric) {
 		tell.gauge(failures, float64(s.Failures), s.Host)
 		tell.gauge(budget, float64(s.Budget), s.Host)
 		tell.gauge(breaker, number(s.Broken), s.Host)
+		tell.gauge(pausedSource, number(s.Paused), s.Host)
 	}
 	tell.gauge(running, float64(v.Passes))
 	tell.counter(letters, v.Milter.Recorded, "recorded")

@@ -37,12 +37,15 @@ type Leases struct {
 }
 
 const (
-	// Due accounts that nobody holds, at the time $1. A row whose lease ran out belongs to a dead worker.
+	// Due accounts that nobody holds and whose source wants to hear of us, at the time $1. A row whose lease ran out belongs
+	// to a dead worker.
 	isDue = `state IN ('listed', 'joined', 'copying', 'following', 'closing') AND paused = 0
       AND next_pass_at_ms <= $1 AND (lease_owner = '' OR lease_until_ms <= $1)
       AND (EXISTS (SELECT 1 FROM credential WHERE credential.account_id = account.account_id)
         OR EXISTS (SELECT 1 FROM domain_credential WHERE domain_credential.domain_id = account.domain_id AND kind <> 'refresh_token')
-        OR state <> 'listed' AND EXISTS (SELECT 1 FROM domain WHERE domain.domain_id = account.domain_id AND passwords_only = 1))`
+        OR state <> 'listed' AND EXISTS (SELECT 1 FROM domain WHERE domain.domain_id = account.domain_id AND passwords_only = 1))
+      AND NOT EXISTS (SELECT 1 FROM domain JOIN source_pause ON source_pause.source_host = domain.source_host
+        WHERE domain.domain_id = account.domain_id AND until_ms > $1)`
 
 	// The most urgent one.
 	claimDue = `

@@ -16,6 +16,8 @@ type Outcome struct {
 	NextPass time.Duration // when to come back after a pass that succeeded
 	Failed   bool          // come back later and later; not before NextPass
 	Stop     bool          // don't come back before somebody asks for a pass
+	// LeaveSource: its source asked to be left alone for so long, by all accounts.
+	LeaveSource time.Duration
 }
 
 // Runner runs one pass. Its context ends when the lease is lost or the daemon stops. It reports its own errors
@@ -119,6 +121,11 @@ func (w *Workers) renew(ctx context.Context, lease Lease, cancel context.CancelC
 func (w *Workers) release(ctx context.Context, lease Lease, a account.Account, outcome Outcome) {
 	ctx = context.WithoutCancel(ctx) // a stopping daemon still gives its accounts back
 	next := outcome.NextPass
+	if outcome.LeaveSource > 0 { // before the account is free, so that nobody takes another one of that source meanwhile
+		if err := w.Leases.PauseSource(ctx, lease, outcome.LeaveSource); err != nil {
+			w.Report(err)
+		}
+	}
 	if outcome.Stop {
 		w.stop(ctx, lease, a)
 		return

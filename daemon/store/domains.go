@@ -46,7 +46,7 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 			return errors.New("it exists already")
 		}
 		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, w.source, d.Accounts,
-			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), w.rules, number(d.PasswordsOnly), w.check, w.guard,
+			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), w.rules, number(d.PasswordsOnly), w.check, w.guard, d.Source.HostKey(),
 			milliseconds(d.CreatedAt), firstLogin(d)).Scan(&d.ID)
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
 	if err == nil {
 		err = s.Write(ctx, func(tx *sql.Tx) error {
 			return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses),
-				w.rules, number(d.PasswordsOnly), w.source, w.check, w.guard, firstLogin(d), d.ID))
+				w.rules, number(d.PasswordsOnly), w.source, w.check, w.guard, d.Source.HostKey(), firstLogin(d), d.ID))
 		})
 	}
 	if err != nil {

@@ -4,8 +4,8 @@ const (
 	selectDomainCount = `SELECT count(*) FROM domain WHERE name = $1`
 
 	insertDomain = `
-INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json, guard_json, created_at_ms, first_login)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING domain_id`
+INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json, guard_json, source_host, created_at_ms, first_login)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING domain_id`
 
 	selectDomains = `
 SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json,
@@ -13,8 +13,8 @@ SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing,
 
 	updateDomainOptions = `
 UPDATE domain SET accounts_policy = $1, mx_hosts = $2, outgoing = $3, rules_json = $4, passwords_only = $5, source_json = $6, check_json = $7, guard_json = $8,
-       first_login = $9
-WHERE domain_id = $10`
+    source_host = $9, first_login = $10
+WHERE domain_id = $11`
 
 	updateDomainState = `
 UPDATE domain SET state = $1, cutover_json = $2, closed_at_ms = $3 WHERE domain_id = $4 AND state = $5`

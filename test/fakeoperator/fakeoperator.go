@@ -93,7 +93,7 @@ func New() *Operator {
 		}},
 		Sources: []control.Source{
 			{Host: "imap.old.example", Failures: 4, Budget: 4, WindowSeconds: 600, Until: Now.Add(7 * time.Minute)},
-			{Host: "mail.example.net", Budget: 4, WindowSeconds: 600, Broken: 5, Until: Now.Add(50 * time.Second)},
+			{Host: "mail.example.net", Budget: 4, WindowSeconds: 600, Broken: 5, Until: Now.Add(50 * time.Second), PassesUntil: Now.Add(5 * time.Minute)},
 		},
 		Log: events(),
 		Findings: []control.Finding{

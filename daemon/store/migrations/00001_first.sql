@@ -7,6 +7,7 @@ CREATE TABLE domain (
     name            TEXT    NOT NULL UNIQUE,
     state           TEXT    NOT NULL CHECK (state IN ('open', 'cutover', 'draining', 'closed')),
     source_json     TEXT    NOT NULL,               -- account.Source
+    source_host     TEXT    NOT NULL,               -- account.Source.HostKey
     accounts_policy TEXT    NOT NULL CHECK (accounts_policy IN ('listed', 'any')),
     mx_hosts        TEXT    NOT NULL,               -- separated by one space
     outgoing        TEXT    NOT NULL,               -- IP addresses, separated by one space
@@ -75,6 +76,12 @@ CREATE TABLE source_breaker (
     source_host    TEXT   NOT NULL PRIMARY KEY,
     broken         BIGINT NOT NULL,                 -- logins in a row that found it so
     until_ms       BIGINT NOT NULL                  -- not asked before
+);
+
+-- owner: daemon/schedule. A source that asked to be left alone: no pass of any of its accounts begins before.
+CREATE TABLE source_pause (
+    source_host    TEXT   NOT NULL PRIMARY KEY,
+    until_ms       BIGINT NOT NULL
 );
 
 -- owner: daemon/store. What opens all accounts of a domain at its source. Sealed (S1) and erased when the domain is closed.
@@ -173,6 +180,7 @@ DROP TABLE event;
 DROP TABLE delivery;
 DROP TABLE message;
 DROP TABLE folder;
+DROP TABLE source_pause;
 DROP TABLE source_breaker;
 DROP TABLE login_failure;
 DROP TABLE domain_credential;
