@@ -46,7 +46,7 @@ e2e: ## the long tests on real servers
 	@scripts/dovecot-2.4.sh
 	REQUIRE=1 go test -count=1 -timeout 30m ./daemon/mirror ./daemon/cutover ./test/model ./test/testbed/... ./test/corpus/... ./test/compare/... ./test/e2e/...
 	REQUIRE=1 go test -count=1 -timeout 30m ./test/faults
-	REQUIRE=1 go test -count=1 -timeout 30m ./test/logins
+	REQUIRE=1 go test -count=1 -timeout 30m ./test/logins ./test/live
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -short -timeout 30m ./daemon/mirror ./daemon/mirror/source ./daemon/mirror/destination ./test/testbed/... ./test/compare/... ./test/corpus/...
 	DOVECOT_SOURCE=2.4 DOVECOT_DESTINATION=2.4 REQUIRE=1 go test -count=1 -timeout 30m -run '$(ON_24)' ./test/e2e/...
 	DOVECOT_DESTINATION=2.4 HOOK_WAY=socket REQUIRE=1 go test -count=1 ./daemon/provision
@@ -58,10 +58,10 @@ faults: ## a real process on Dovecot 2.3 and 2.4, cut and killed at every bounda
 	@scripts/dovecot-2.4.sh
 	REQUIRE=1 go test -count=1 -timeout 6h -v ./test/faults -thin 1 -repeats $(FAULT_REPEATS)
 
-logins: ## first logins by every protocol and transport, crowds of them, and a storm, on Dovecot 2.3 and 2.4
+logins: ## first logins by every protocol and transport, crowds of them, a storm, and live migrations, on Dovecot 2.3 and 2.4
 	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap
 	@scripts/dovecot-2.4.sh
-	REQUIRE=1 go test -count=1 -timeout 30m -v ./test/logins
+	REQUIRE=1 go test -count=1 -timeout 30m -v ./test/logins ./test/live
 
 demo: ## the story, on real servers; KEEP=1 leaves it running
 	@scripts/need.sh ca-certificates $(SERVER_PACKAGES)

@@ -73,6 +73,15 @@ func (p *fakeProvisioner) Renew(_ context.Context, address account.Address, hash
 	return p.err
 }
 
+func (p *fakeProvisioner) Lead(_ context.Context, address account.Address, service string) (account.Route, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.accounts[address]; a.Route != "" && service != "smtp" {
+		return a.Route, p.err
+	}
+	return account.RouteHere, p.err
+}
+
 func (p *fakeProvisioner) Userdb(address account.Address) (uid, gid int, home string) {
 	return 5000, 5001, "/var/vmail/" + string(address)
 }

@@ -114,7 +114,7 @@ func answer(w http.ResponseWriter, username string, d Decision) {
 			UID: strconv.Itoa(d.UID), GID: strconv.Itoa(d.GID), Home: d.Home}
 	case No:
 		body.Username, body.Active = username, "false"
-	case NotOurs: // another user name than the asked one: Dovecot goes on to the next passdb
+	case NotOurs, Onward: // another user name than the asked one: Dovecot goes on to the next passdb
 	default:
 		unavailable(w)
 		return
@@ -145,7 +145,7 @@ func clientAddress(text string) netip.Addr {
 // serviceName takes a short word only, since it goes to the log.
 func serviceName(text string) string {
 	for _, c := range text {
-		if (c < 'a' || c > 'z') && c != '-' {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
 			return ""
 		}
 	}

@@ -25,6 +25,10 @@ type Provisioner interface {
 	// Renew takes another password that was proven while the source refused the stored one: hash and credential are
 	// replaced together. It fails when the stored one is not known as refused any more (A2).
 	Renew(ctx context.Context, address account.Address, hash string, password secret.Secret) error
+	// Lead tells where a login whose password is right leads, and may wait while the account is being switched.
+	// RouteSource: Dovecot finds, in the passdb after the hook, the entry that passes the session on. RouteHeld: it has to
+	// come back later; err is why, if an operator should know.
+	Lead(ctx context.Context, address account.Address, service string) (account.Route, error)
 	// Userdb returns what Dovecot's userdb says of an address.
 	Userdb(address account.Address) (uid, gid int, home string)
 }
@@ -162,6 +166,7 @@ type Result string
 // The results. TryLater is every case without a clear answer; it must never look like a wrong password.
 const (
 	Yes      Result = "yes"
+	Onward   Result = "onward" // right, and not for us: the next passdb passes the session on to the source
 	No       Result = "no"
 	NotOurs  Result = "not_ours"
 	TryLater Result = "try_later"
@@ -219,11 +224,28 @@ func (h *Hook) Decide(ctx context.Context, a Attempt) Decision {
 		h.floor.wait(ctx, began)
 	}
 	if r.result == Yes {
+		r = h.lead(ctx, address, a.Service, r)
+	}
+	if r.result == Yes {
 		d.UID, d.GID, d.Home = h.provisioner.Userdb(address)
 	}
 	d.Result, d.Why, d.Err, d.Took = r.result, r.why, r.err, time.Since(began)
 	h.journal.Decided(ctx, d)
 	return d
+}
+
+// lead sends a login whose password is right to where the account is.
+func (h *Hook) lead(ctx context.Context, address account.Address, service string, r ruling) ruling {
+	route, err := h.provisioner.Lead(ctx, address, service)
+	switch {
+	case err != nil:
+		return later("lead", err)
+	case route == account.RouteSource:
+		r.result = Onward
+	case route == account.RouteHeld:
+		return later("switching", nil)
+	}
+	return r
 }
 
 // attempt is an Attempt whose user is an address.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"mailstork/authhook"
@@ -45,14 +46,18 @@ type Daemon struct {
 	deliveries  *milter.Deliveries
 	milter      *milter.Server
 	dns         *dnscheck.Checker
-	master      secret.Secret
-	masterSeen  time.Time // when Dovecot knows the new master password
-	progress    *progress
-	counters    *metrics.Counters
-	troubles    troubles
-	logins      sourceLogins
-	cutoverWake chan struct{}
-	stopwatch   *cutover.Stopwatch
+	stragglers  stragglers
+	// anvilKnowsProxies: this is Dovecot 2.4, which tells sessions that it passes on beside all others.
+	anvilKnowsProxies bool
+	filesBehind       atomic.Bool // Dovecot's files could not be written after a switch
+	master            secret.Secret
+	masterSeen        time.Time // when Dovecot knows the new master password
+	progress          *progress
+	counters          *metrics.Counters
+	troubles          troubles
+	logins            sourceLogins
+	cutoverWake       chan struct{}
+	stopwatch         *cutover.Stopwatch
 }
 
 // New opens the state and builds every part, in the order of the pipeline. Nothing runs yet.

@@ -24,6 +24,16 @@ func (j joinJournal) Joined(ctx context.Context, a account.Account) {
 	j.workers.Wake()
 }
 
+// Led writes down where the first login of an account leads whose domain wants it to be passed on.
+func (j joinJournal) Led(ctx context.Context, a account.Account) {
+	event := eventlog.Event{Name: "proxy", Domain: a.Domain, Account: a.Address, State: string(a.State), Detail: "logins are passed on to the source"}
+	if a.Route != account.RouteSource {
+		event.Detail, event.Err = "logins lead here", "it can't be passed on: "+a.Switching.Fallback
+	}
+	j.events.Record(ctx, event)
+	j.workers.Wake()
+}
+
 // Renewed ends stuck with the next pass, which is due now.
 func (j joinJournal) Renewed(ctx context.Context, a account.Account) {
 	j.troubles.note(a.Address, trouble{}, false)

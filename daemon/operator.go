@@ -154,6 +154,9 @@ func (d *Daemon) AddDomain(ctx context.Context, domain account.Domain, dryRun bo
 	if domain.Check, err = d.enable(ctx, domain); err != nil {
 		return control.Domain{}, err
 	}
+	if err := d.mayBePassedOn(account.Domain{}, domain); err != nil {
+		return control.Domain{}, err
+	}
 	if dryRun {
 		domain.State = account.Open
 		return withoutCounts(domain), nil
@@ -268,7 +271,7 @@ func (d *Daemon) Account(ctx context.Context, address account.Address) (control.
 
 func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) control.Account {
 	shown := control.Account{Address: a.Address, Domain: a.Domain, State: a.State, Paused: a.Paused, Stuck: a.Stuck, Hint: a.Hint,
-		SourceUser: a.SourceUser, Rules: a.Rules, SwitchedAt: a.SwitchedAt, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
+		SourceUser: a.SourceUser, Rules: a.Rules, SwitchedAt: a.SwitchedAt, Route: a.Route, Switching: a.Switching, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
 		LastNewAt: a.LastNewAt, CreatedAt: a.CreatedAt, Messages: countMessages(counts)}
 	if schedule.Never(a.NextPassAt) {
 		shown.NextPassAt = time.Time{}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -32,6 +33,9 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 			return control.DomainChanged{}, err
 		}
 	}
+	if err := d.mayBePassedOn(before, after); err != nil {
+		return control.DomainChanged{}, err
+	}
 	changed := control.DomainChanged{Changes: control.ChangesOf(before, after)}
 	if len(changed.Changes) > 0 && !dryRun {
 		if err := d.store.SetDomainOptions(ctx, after); err != nil {
@@ -41,7 +45,7 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 			return changed, err
 		}
 		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: name, State: string(after.State), Detail: changesInWords(changed.Changes)})
-		if !sameServer || after.PasswordsOnly != before.PasswordsOnly {
+		if !sameServer || after.PasswordsOnly != before.PasswordsOnly || after.FirstLogin != before.FirstLogin {
 			d.logins.forget(name)
 			if err := d.dueAll(ctx, name); err != nil {
 				return changed, d.changed(err)
@@ -51,6 +55,21 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 	}
 	changed.Domain, err = d.showDomain(ctx, after)
 	return changed, err
+}
+
+// mayBePassedOn refuses first logins that Dovecot could pass on for nobody, and a source that it could pass nobody on to
+// any more. What only one account lacks, that account falls back for.
+func (d *Daemon) mayBePassedOn(before, after account.Domain) error {
+	if after.FirstLogin != account.FirstLoginProxy || before.FirstLogin == after.FirstLogin && before.Source == after.Source {
+		return nil
+	}
+	_, err := account.PassageOf(after, account.Account{SourceUser: "somebody"}, d.config.Dovecot.ProxyCAFile)
+	var unpassable *account.Unpassable
+	if !errors.As(err, &unpassable) {
+		return err
+	}
+	return &control.Error{Kind: control.KindRefused, Sentence: "first logins of " + after.Name + " can't be passed on to its source (--first-login proxy)", Raw: unpassable.Why,
+		Hint: "mailstork setup dovecot --print   # after a change of dovecot.proxy_ca_file"}
 }
 
 // mailMayBeLeft refuses to leave mail behind that is being copied: no report could account for it (L1).

@@ -98,7 +98,11 @@ func (d *Daemon) abandon(ctx context.Context, a account.Account) error {
 	}
 	d.stick(ctx, a, trouble{})
 	d.wakeCutover()
-	return nil
+	if a.Route == account.RouteHere {
+		return nil
+	}
+	d.stragglers.add(a.Address, time.Now()) // whom Dovecot still passes on comes here next time
+	return d.provisioner.Refresh(ctx)
 }
 
 // abandonedReport says what the ledger knows; nothing of it was proven.

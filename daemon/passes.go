@@ -47,7 +47,7 @@ func (d *Daemon) tellPass(ctx context.Context, lease schedule.Lease, a account.A
 		if detail != "" || a.Stuck != "" {
 			d.events.Record(ctx, event)
 		}
-		return schedule.Outcome{NextPass: d.config.Mirror.PassInterval.Duration(), Failed: false, Stop: false}
+		return schedule.Outcome{NextPass: d.passInterval(a), Failed: false, Stop: false}
 	}
 	event.Err = err.Error()
 	d.events.Record(ctx, event)
@@ -99,6 +99,9 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	if domain.PasswordsOnly {
 		return "", d.passWithoutMail(ctx, lease, a, began)
 	}
+	if err := d.beforePass(ctx, lease, a); err != nil {
+		return "", err
+	}
 	options, err := d.mirrorOptions(ctx, lease, *a)
 	if err != nil {
 		return "", err
@@ -116,6 +119,12 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	}
 	if err := d.complete(ctx, a, result, began); err != nil {
 		return summary(result), err
+	}
+	if a.Route == account.RouteSource {
+		if err := d.switchIfDue(ctx, lease, a, domain, options, result); err != nil || a.Route != account.RouteHere {
+			return summary(result), err
+		}
+		options.Account, options.Policy.Switched = *a, true
 	}
 	if a.State == account.Closing {
 		return summary(result), d.finishAccount(ctx, *a, options)
@@ -236,7 +245,7 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Source: from, SharedLogin: shared,
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
-		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched(), MassDeletion: a.Orders.Has(account.Approve)},
+		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched(), OwnerAtSource: a.Route == account.RouteSource, MassDeletion: a.Orders.Has(account.Approve)},
 		Orders:  d.orders(a),
 		Rules:   mirror.Rules{Account: a.Rules, Domain: domain.Rules},
 		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),

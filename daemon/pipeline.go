@@ -45,9 +45,12 @@ func (d *Daemon) buildStages(ctx context.Context) error {
 func (d *Daemon) buildProvision(ctx context.Context) (err error) {
 	c := d.config.Dovecot
 	d.provisioner, err = provision.New(provision.Options{Store: d.store, Sealer: d.sealer, Journal: joinJournal{d},
-		PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile, FileGroup: c.FileGroup, MailUID: c.MailUID, MailGID: c.MailGID,
+		PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile, ProxiedFile: c.ProxiedFile, Authorities: c.ProxyCAFile, FileGroup: c.FileGroup, MailUID: c.MailUID, MailGID: c.MailGID,
 		HomeTemplate: c.HomeTemplate})
 	if err != nil {
+		return err
+	}
+	if err := d.rollBackHeld(ctx); err != nil {
 		return err
 	}
 	// Heals a crash between the database and the files.
@@ -149,6 +152,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { return d.watchDomains(ctx) })
 	group.Go(func() error { return d.watchSources(ctx) })
+	group.Go(func() error { return d.endStragglers(ctx) })
 	group.Go(func() error { return d.pruneDeliveries(ctx) })
 	group.Go(func() error { return d.notifyWatchdog(ctx) })
 	d.logger.Info("ready", "event", "ready", "detail", "version "+d.version)

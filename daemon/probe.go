@@ -90,6 +90,7 @@ func (d *Daemon) writeDoveadmConfig(ctx context.Context) error {
 	text := "base_dir = " + d.config.Dovecot.BaseDir + "\n"
 	if version, _, _ := strings.Cut(string(out), " "); strings.HasPrefix(version, "2.4") {
 		version, _, _ = strings.Cut(strings.TrimSpace(version), "-") // must stand first in the file
+		d.anvilKnowsProxies = true
 		text = "dovecot_config_version = " + version + "\ndovecot_storage_version = " + version + "\n" + text
 	}
 	return os.WriteFile(d.doveadmConfig(), []byte(text), 0o644)

@@ -28,6 +28,9 @@ func (d *Daemon) SetPassword(ctx context.Context, address account.Address, passw
 	case !alsoAtSource && a.PasswordHash == "":
 		return control.Account{}, control.Refused(fmt.Sprintf("nobody has logged in as %s yet: a password must be proven at the source first", address),
 			"mailstork account set-password "+string(address)+" --also-at-source")
+	case !alsoAtSource && a.Route != account.RouteHere:
+		return control.Account{}, control.Refused(fmt.Sprintf("the owner of %s still works at the source, which would refuse another password", address),
+			"mailstork account set-password "+string(address)+" --also-at-source")
 	}
 	if !dryRun {
 		if err := d.setPassword(ctx, domain, a, password, alsoAtSource); err != nil {

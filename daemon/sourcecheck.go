@@ -38,6 +38,7 @@ func (d *Daemon) lookAtSource(ctx context.Context, source account.Source) (accou
 		return seen, sourceTrouble(source, err)
 	}
 	defer conn.Close()
+	seen.Address = conn.Remote()
 	seen.ID, _ = conn.AskID(ctx) // what it does not tell is no reason against it
 	for _, name := range conn.Capabilities() {
 		if len(seen.Capabilities) < maxToldCapabilities {

@@ -107,6 +107,9 @@ func (d *Daemon) withTrouble(a account.Account) account.Account {
 	d.troubles.mu.Lock()
 	defer d.troubles.mu.Unlock()
 	now := time.Now()
+	if a.Stuck == "" && a.Switching.Problem != "" {
+		a.Stuck, a.Hint = switchTrouble(a)
+	}
 	if unsaved, is := d.troubles.unsaved[a.Address]; is {
 		a.Stuck, a.Hint = unsaved.reason, unsaved.hint
 	} else if a.Stuck == "" && now.Sub(d.troubles.fullAt) < fullFor && waitsForPass(a, now) {

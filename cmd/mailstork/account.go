@@ -158,7 +158,10 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 	addRules(&f, d.Rules)
 	f.add("credential", map[bool]string{true: "stored, sealed", false: "none"}[d.Credential])
 	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")
-	f.add("first login", a.at(d.SwitchedAt, "not yet"))
+	if d.Route == account.RouteHere || d.Route == "" {
+		f.add("first login", a.at(d.SwitchedAt, "not yet"))
+	}
+	addRoute(&f, d.Account)
 	f.add("last pass", a.at(d.LastPassAt, ""))
 	f.add("last new mail", a.at(d.LastNewAt, ""))
 	f.add("next pass", a.nextPass(d.Account))
@@ -172,6 +175,23 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 		writeFolders(out, d.Folders)
 	}
 	writeExceptions(out, d)
+}
+
+// addRoute tells where logins lead that don't simply lead here.
+func addRoute(f *facts, one control.Account) {
+	s := one.Switching
+	switch one.Route {
+	case account.RouteSource:
+		f.add("logins", "are passed on to the source (first-login proxy)")
+		if s.Urgent != "" {
+			f.add("switch", "as soon as the first pass is complete: "+s.Urgent)
+		}
+	case account.RouteHeld:
+		f.add("logins", "wait for a moment: the account is being switched")
+	}
+	if s.Fallback != "" {
+		f.add("logins", "lead here, it can't be passed on: "+s.Fallback)
+	}
 }
 
 // shownExceptions is how many exceptions a person wants to see; --json has more.

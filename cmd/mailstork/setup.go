@@ -65,6 +65,7 @@ its place.`,
 
 func valuesOf(c config.Config, version string, useCheckpassword bool) setup.Values {
 	v := setup.Values{Version: version, MasterFile: c.Dovecot.MasterFile, PassdbFile: c.Dovecot.PassdbFile, UserdbFile: c.Dovecot.UserdbFile,
+		ProxiedFile: c.Dovecot.ProxiedFile, ProxyCAFile: c.Dovecot.ProxyCAFile,
 		MasterSeparator: c.Dovecot.MasterSeparator, HookFile: dovecotHookFile, Hook: c.Hook.Listen, Secret: secretHere}
 	if useCheckpassword {
 		v.Checkpassword, v.SecretFile = checkpassword, dovecotSecretFile

@@ -23,8 +23,12 @@ type Account struct {
 	SourceUser string
 	// PasswordHash is what its owner's password was proven with here, "{SCHEME}…"; empty before the first login.
 	PasswordHash string
-	// SwitchedAt is when the destination became the truth (DESIGN §2): the first login. Zero before it.
+	// SwitchedAt is when the destination became the truth (DESIGN §2): the first login, or the end of a live migration.
+	// Zero before it.
 	SwitchedAt time.Time
+	// Route is where its logins lead; changed only along RouteTransitions.
+	Route     Route
+	Switching Switching
 	// CredentialRefused: the source refused the stored password, and nobody proved another one since.
 	CredentialRefused bool
 	NextPassAt        time.Time
@@ -37,7 +41,7 @@ type Account struct {
 	Rules Rules
 }
 
-// Switched tells whether the owner has logged in here, so that nothing done here is undone any more.
+// Switched tells whether the destination is the truth, so that nothing done here is undone any more.
 func (a Account) Switched() bool { return !a.SwitchedAt.IsZero() }
 
 // Domain is the mail domain that is being moved.

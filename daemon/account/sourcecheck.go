@@ -1,6 +1,9 @@
 package account
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // SourceCheck is what a source was found to be, when it was last looked at.
 type SourceCheck struct {
@@ -12,10 +15,12 @@ type SourceCheck struct {
 	// AcceptsAny: it took a random password for a random name.
 	AcceptsAny bool `json:"accepts_any,omitempty"`
 
-	TLSVersion   string       `json:"tls_version,omitempty"` // TLS 1.3; empty without TLS
-	Certificate  *Certificate `json:"certificate,omitempty"`
-	ID           string       `json:"id,omitempty"` // what it says it is (RFC 2971); its own words
-	Capabilities []string     `json:"capabilities,omitempty"`
+	TLSVersion  string       `json:"tls_version,omitempty"` // TLS 1.3; empty without TLS
+	Certificate *Certificate `json:"certificate,omitempty"`
+	// Address is where it was reached.
+	Address      netip.Addr `json:"address,omitzero"`
+	ID           string     `json:"id,omitempty"` // what it says it is (RFC 2971); its own words
+	Capabilities []string   `json:"capabilities,omitempty"`
 }
 
 // Certificate is what a source shows of itself.

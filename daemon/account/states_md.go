@@ -16,6 +16,10 @@ func StatesPage() string {
 	for _, t := range Transitions {
 		fmt.Fprintf(&page, "| `%s` | %s | `%s` | %s |\n", t.From, t.Event, t.To, t.When)
 	}
+	page.WriteString("\n## Where an account's logins lead\n\nEvery account begins with `here`; only a live migration (`first_login: proxy`) goes another way.\n\n| from | event | to | when |\n|---|---|---|---|\n")
+	for _, t := range RouteTransitions {
+		fmt.Fprintf(&page, "| `%s` | %s | `%s` | %s |\n", t.From, t.Event, t.To, t.When)
+	}
 	page.WriteString("\n## A domain\n\n| from | event | to | when |\n|---|---|---|---|\n")
 	for _, t := range DomainTransitions {
 		fmt.Fprintf(&page, "| `%s` | %s | `%s` | %s |\n", t.From, t.Event, t.To, t.When)

@@ -26,6 +26,8 @@ type Config struct {
 	Milter Milter `yaml:"milter"`
 	// How accounts are copied and followed.
 	Mirror Mirror `yaml:"mirror"`
+	// When an account whose sessions are passed on to its source (first-login proxy) is switched to this server.
+	Live Live `yaml:"live"`
 	// When a domain may move on after its MX was changed. Doubt delays, it never closes a domain.
 	Cutover Cutover `yaml:"cutover"`
 	// How the public DNS is asked.
@@ -110,7 +112,12 @@ type Dovecot struct {
 	PassdbFile string `yaml:"passdb_file" default:"{state_dir}/dovecot/passdb" bounds:"path" bad:"passdb"`
 	// Passwd-file that the daemon writes for Dovecot's first userdb: every account, so that mail is accepted for it.
 	UserdbFile string `yaml:"userdb_file" default:"{state_dir}/dovecot/userdb" bounds:"path" bad:"userdb"`
-	// Group that may read the three files; empty means the daemon's own group.
+	// Passwd-file that the daemon writes for Dovecot's last passdb: accounts whose sessions are passed on to their source.
+	ProxiedFile string `yaml:"proxied_file" default:"{state_dir}/dovecot/proxied" bounds:"path" bad:"proxied"`
+	// File with the authorities that Dovecot's proxy verifies sources against (PEM). Empty: nobody is passed on to a source
+	// with TLS. Dovecot learns it from what mailstork setup dovecot prints.
+	ProxyCAFile string `yaml:"proxy_ca_file" default:"" bounds:"path or empty" bad:"ca.pem"`
+	// Group that may read the files; empty means the daemon's own group.
 	FileGroup string `yaml:"file_group" default:"dovecot" bounds:"name or empty" bad:"mail storks"`
 	// Passwd-file of the master user; written at every start with a new random password.
 	MasterFile string `yaml:"master_file" default:"{runtime_dir}/dovecot/master" bounds:"path" bad:"master"`
@@ -159,6 +166,18 @@ type Mirror struct {
 	Lease Seconds `yaml:"lease_seconds" default:"60" bounds:"3..3600" bad:"1"`
 	// Folder of messages that Dovecot refuses to store, as they came; named in the report.
 	RefusedDir string `yaml:"refused_dir" default:"{state_dir}/refused" bounds:"path" bad:"refused"`
+}
+
+// Live is the group live.
+type Live struct {
+	// Time from the end of a pass to the next while an account's sessions are passed on to its source.
+	PassInterval Seconds `yaml:"pass_interval_seconds" default:"15" bounds:"1..86400" bad:"0"`
+	// An account is switched after a pass that found no more changes than this, and was quick.
+	SmallChanges int `yaml:"small_changes" default:"20" bounds:"0..100000" bad:"-1"`
+	// A pass is quick that took no longer than this: the last one, during which logins wait, will be like it.
+	Quick Milliseconds `yaml:"quick_milliseconds" default:"1500" bounds:"1..600000" bad:"0"`
+	// So long after its first complete pass an account is switched all the same: its source is never quiet.
+	Patience Minutes `yaml:"patience_minutes" default:"15" bounds:"1..10080" bad:"0"`
 }
 
 // Cutover is the group cutover.

@@ -115,14 +115,17 @@ type Account struct {
 	Stuck      string          `json:"stuck,omitempty"`
 	Hint       string          `json:"hint,omitempty"`
 	SourceUser string          `json:"source_user"`
-	Rules      account.Rules   `json:"rules,omitzero"`       // its own, before those of the domain
-	SwitchedAt time.Time       `json:"switched_at,omitzero"` // its owner's first login here
-	LastPassAt time.Time       `json:"last_pass_at,omitzero"`
-	NextPassAt time.Time       `json:"next_pass_at,omitzero"`
-	LastNewAt  time.Time       `json:"last_new_at,omitzero"`
-	CreatedAt  time.Time       `json:"created_at,omitzero"`
-	Messages   Messages        `json:"messages"`
-	Pass       *Pass           `json:"pass,omitempty"` // what is being done to it now
+	Rules      account.Rules   `json:"rules,omitzero"` // its own, before those of the domain
+	// SwitchedAt is when this server became the truth: its owner's first login here, or the end of a live migration.
+	SwitchedAt time.Time         `json:"switched_at,omitzero"`
+	Route      account.Route     `json:"route"`              // where its logins lead
+	Switching  account.Switching `json:"switching,omitzero"` // of a live migration
+	LastPassAt time.Time         `json:"last_pass_at,omitzero"`
+	NextPassAt time.Time         `json:"next_pass_at,omitzero"`
+	LastNewAt  time.Time         `json:"last_new_at,omitzero"`
+	CreatedAt  time.Time         `json:"created_at,omitzero"`
+	Messages   Messages          `json:"messages"`
+	Pass       *Pass             `json:"pass,omitempty"` // what is being done to it now
 }
 
 // AccountDetail is one account with its folders.

@@ -70,7 +70,11 @@ func Abandon(ctx context.Context, s *store.Store, a account.Account, report Acco
 		return fmt.Errorf("reporting account %s: %w", a.Address, err)
 	}
 	err = s.Write(ctx, func(tx *sql.Tx) error {
-		return errors.Join(s.SaveVerified(ctx, tx, a.ID, text), s.MoveAccount(ctx, tx, a, account.Done), s.EraseCredentials(ctx, tx, a.ID))
+		now, err := s.AccountIn(ctx, tx, a.Address)
+		if err == nil && now.Route != account.RouteHere { // its owner has no other side any more
+			err = s.MoveRoute(ctx, tx, now, account.RouteHere, account.Switching{}, 0)
+		}
+		return errors.Join(err, s.SaveVerified(ctx, tx, a.ID, text), s.MoveAccount(ctx, tx, a, account.Done), s.EraseCredentials(ctx, tx, a.ID))
 	})
 	if err != nil {
 		return fmt.Errorf("abandoning account %s: %w", a.Address, err)

@@ -12,6 +12,7 @@ import (
 // touched at the moment when it is touched (L4).
 func (r *round) apply(ctx context.Context, operations []Operation) error {
 	w := sortOut(operations)
+	r.changes += len(operations)
 	if len(w.renames) > 0 {
 		return r.renameFolders(ctx, w.renames)
 	}

@@ -99,6 +99,7 @@ type Result struct {
 	Source   int   // messages at the source
 	New      int   // that this pass saw for the first time
 	Appended int   // by this pass
+	Changes  int   // that it found, of every kind: with none, both sides were as the pass before had left them
 	Octets   int64 // of those
 	Held     int   // deletions at the source that the guard held back
 	Oddities []string

@@ -60,6 +60,7 @@ type pass struct {
 	fresh    int
 	early    int // of those, before everything else
 	held     int
+	changes  int              // operations that were planned, and messages that came early
 	obeyed   bool             // the orders
 	retried  []ledger.Message // as they were before
 	batches  int
@@ -131,7 +132,7 @@ func (p *pass) result(ctx context.Context) (Result, error) {
 	ctx = context.WithoutCancel(ctx) // what was done is told also when somebody stopped the pass
 	counts, err := p.Ledger.Count(ctx, p.Account.ID)
 	result := Result{
-		Total: ledger.Total(counts), New: p.fresh, Held: p.held, Oddities: p.oddities,
+		Total: ledger.Total(counts), New: p.fresh, Changes: p.changes + p.early, Held: p.held, Oddities: p.oddities,
 		Appended: p.progress.Messages, Octets: p.progress.Octets,
 	}
 	for _, c := range counts {

@@ -299,6 +299,8 @@ func (p *planner) adoptedElsewhere() {
 const (
 	guardMessages = 20 // so many may always be missing
 	guardPart     = 20 // and one in so many of all
+	// One in two of all, where the owner works at the source: people empty folders, and an accident takes everything.
+	guardPartOwner = 2
 )
 
 // gone handles what left the source. While the source is the truth our copies follow, unless so many are missing at
@@ -311,7 +313,11 @@ func (p *planner) gone() {
 			held[d.row.FolderID]++
 		}
 	}
-	stop := following > max(guardMessages, p.view.Rows/guardPart) && !p.view.Policy.MassDeletion
+	part := guardPart
+	if p.view.Policy.OwnerAtSource {
+		part = guardPartOwner
+	}
+	stop := following > max(guardMessages, p.view.Rows/part) && !p.view.Policy.MassDeletion
 	for _, d := range p.departing {
 		if stop && p.follows(d.row) && !d.moved {
 			continue

@@ -50,6 +50,9 @@ func (b *builder) policy(w *words) error {
 	case w.take("the deletions at the source are confirmed"):
 		b.view.Policy.MassDeletion = true
 		return nil
+	case w.take("the owner works at the source"):
+		b.view.Policy.OwnerAtSource = true
+		return nil
 	case w.take("the folder"):
 		b.folder(w.next()).Skip = reasonLeftOut
 		if !w.take("is left out") {

@@ -16,6 +16,8 @@ type Policy struct {
 	MaxMessageOctets int64
 	// MassDeletion: an operator has confirmed that the deletions which the guard held back are meant.
 	MassDeletion bool
+	// OwnerAtSource: its owner works there, through us, so that much may have been tidied away since the last pass.
+	OwnerAtSource bool
 }
 
 // SourceMessage is one line of the source listing.

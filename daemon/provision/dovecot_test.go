@@ -51,6 +51,8 @@ type decisions struct {
 func (d *decisions) Joined(context.Context, account.Account) {}
 
 func (d *decisions) Renewed(context.Context, account.Account) {}
+
+func (d *decisions) Led(context.Context, account.Account) {}
 func (d *decisions) Trouble(_ context.Context, err error) {
 	d.Decided(context.Background(), authhook.Decision{Err: err})
 }
@@ -135,7 +137,7 @@ func newSite(t *testing.T, accounts map[string]string, extra string) *site {
 	}
 	home := filepath.Join(lab.Dir, "vmail")
 	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.decisions,
-		PassdbFile: filepath.Join(state, "dovecot", "passdb"), UserdbFile: filepath.Join(state, "dovecot", "userdb"), FileGroup: "dovecot",
+		PassdbFile: filepath.Join(state, "dovecot", "passdb"), UserdbFile: filepath.Join(state, "dovecot", "userdb"), ProxiedFile: filepath.Join(state, "dovecot", "proxied"), FileGroup: "dovecot",
 		MailUID: testbed.MailUID, MailGID: testbed.MailGID, HomeTemplate: home + "/{domain}/{local}"})
 	if err != nil {
 		t.Fatal(err)

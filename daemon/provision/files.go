@@ -23,9 +23,10 @@ const (
 	dirMode  = 0o750
 )
 
-// passdbLine is one account for Dovecot's passdb; nothing before its owner's first login here.
+// passdbLine is one account for Dovecot's passdb; nothing before its owner's first login here, and nothing while its
+// logins lead elsewhere: the hook holds them then, or the other file passes them on.
 func passdbLine(a account.Account) string {
-	if a.PasswordHash == "" || !fitsName(a.Address) || !fitsHash(a.PasswordHash) {
+	if a.PasswordHash == "" || leadsElsewhere(a) || !fitsName(a.Address) || !fitsHash(a.PasswordHash) {
 		return ""
 	}
 	return string(a.Address) + ":" + a.PasswordHash + "::::::\n"
@@ -59,11 +60,12 @@ func fitsLine(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// files are the two passwd-files, written from the database by one goroutine at a time.
+// files are the passwd-files, written from the database by one goroutine at a time.
 type files struct {
-	accounts       func(context.Context) ([]account.Account, error)
-	userdb, passdb *file
-	writing        chan struct{} // holds a token while somebody writes
+	accounts                func(context.Context) ([]account.Account, error)
+	domains                 func(context.Context) ([]account.Domain, error)
+	userdb, passdb, proxied *file
+	writing                 chan struct{} // holds a token while somebody writes
 
 	mu   sync.Mutex
 	next *round // the next write, which whoever asks now waits for
@@ -112,14 +114,18 @@ func (f *files) lead(ctx context.Context, mine *round) {
 
 var errUnfinished = errors.New("writing passwd-files: not finished")
 
-// write makes both files equal to the database. The userdb comes first: a login that finds its passdb entry needs it.
+// write makes all files equal to the database. The userdb comes first: a login that finds its passdb entry needs it.
 func (f *files) write(ctx context.Context) error {
 	accounts, err := f.accounts(ctx)
 	if err != nil {
 		return fmt.Errorf("writing passwd-files: %w", err)
 	}
-	for _, one := range []*file{f.userdb, f.passdb} {
-		if err := one.write(accounts); err != nil {
+	domains, err := f.domains(ctx)
+	if err != nil {
+		return fmt.Errorf("writing passwd-files: %w", err)
+	}
+	for _, one := range []*file{f.userdb, f.passdb, f.proxied} {
+		if err := one.write(accounts, domains); err != nil {
 			return fmt.Errorf("writing passwd-file %s: %w", one.path, err)
 		}
 	}
@@ -129,7 +135,7 @@ func (f *files) write(ctx context.Context) error {
 // file is one passwd-file.
 type file struct {
 	path, group string
-	line        func(account.Account) string
+	line        func(account.Account, account.Domain) string
 	unsure      bool         // the last write failed: what is there may not be durable
 	seen        atomic.Int64 // when Dovecot sees the last write at the latest, Unix nanoseconds
 }
@@ -150,11 +156,15 @@ func ReplaceFile(path string, content []byte, group string) error {
 	return replace(path, content, gid)
 }
 
-func (f *file) write(accounts []account.Account) error {
+func (f *file) write(accounts []account.Account, domains []account.Domain) error {
+	byName := map[string]account.Domain{}
+	for _, d := range domains {
+		byName[d.Name] = d
+	}
 	var content bytes.Buffer
 	content.WriteString("# Written by mailstork; changes are lost.\n")
 	for _, a := range accounts {
-		content.WriteString(f.line(a))
+		content.WriteString(f.line(a, byName[a.Domain]))
 	}
 	gid, err := groupID(f.group)
 	if err != nil {

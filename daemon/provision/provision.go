@@ -20,6 +20,8 @@ const FirstLoginPriority = 100
 // Journal is told of every account that joined, once, after it is durable in the database.
 type Journal interface {
 	Joined(ctx context.Context, a account.Account)
+	// Led is told where the first login of an account leads, when its domain wants first logins to be passed on.
+	Led(ctx context.Context, a account.Account)
 	// Renewed is told that a proven password replaced the one that the source refused.
 	Renewed(ctx context.Context, a account.Account)
 }
@@ -31,7 +33,10 @@ type Options struct {
 	Journal Journal
 
 	PassdbFile, UserdbFile string
-	// FileGroup is the group that may read the two files: that of Dovecot's auth process. Empty leaves them to ours.
+	// ProxiedFile has the accounts whose sessions Dovecot passes on to their source, and Authorities is the file that its
+	// proxy verifies certificates against; empty when it has none.
+	ProxiedFile, Authorities string
+	// FileGroup is the group that may read the files: that of Dovecot's auth process. Empty leaves them to ours.
 	FileGroup string
 	// MailUID and MailGID own the mail on disk.
 	MailUID, MailGID int
@@ -49,12 +54,14 @@ type Provisioner struct {
 	uid, gid int
 	home     string
 	files    *files
+
+	authorities string
 }
 
 // New checks the options; it does not touch the files.
 func New(o Options) (*Provisioner, error) {
-	if o.Store == nil || o.Sealer == nil || o.Journal == nil || o.PassdbFile == "" || o.UserdbFile == "" {
-		return nil, errors.New("preparing to provision: store, sealer, journal and both files are needed")
+	if o.Store == nil || o.Sealer == nil || o.Journal == nil || o.PassdbFile == "" || o.UserdbFile == "" || o.ProxiedFile == "" {
+		return nil, errors.New("preparing to provision: store, sealer, journal and all files are needed")
 	}
 	if o.MailUID < 1 || o.MailGID < 1 { // Dovecot refuses an entry with 0
 		return nil, fmt.Errorf("preparing to provision: user id %d and group id %d must be above 0", o.MailUID, o.MailGID)
@@ -65,11 +72,13 @@ func New(o Options) (*Provisioner, error) {
 	if !fitsLine(o.UserdbFields) {
 		return nil, fmt.Errorf("preparing to provision: userdb fields %q can't stand in a line", o.UserdbFields)
 	}
-	p := &Provisioner{store: o.Store, sealer: o.Sealer, journal: o.Journal, uid: o.MailUID, gid: o.MailGID, home: o.HomeTemplate}
+	p := &Provisioner{store: o.Store, sealer: o.Sealer, journal: o.Journal, uid: o.MailUID, gid: o.MailGID, home: o.HomeTemplate, authorities: o.Authorities}
 	p.files = &files{
 		accounts: func(ctx context.Context) ([]account.Account, error) { return o.Store.Accounts(ctx, "") },
-		userdb:   &file{path: o.UserdbFile, group: o.FileGroup, line: func(a account.Account) string { return p.userdbLine(a, o.UserdbFields) }},
-		passdb:   &file{path: o.PassdbFile, group: o.FileGroup, line: passdbLine},
+		domains:  o.Store.Domains,
+		userdb:   &file{path: o.UserdbFile, group: o.FileGroup, line: func(a account.Account, _ account.Domain) string { return p.userdbLine(a, o.UserdbFields) }},
+		passdb:   &file{path: o.PassdbFile, group: o.FileGroup, line: func(a account.Account, _ account.Domain) string { return passdbLine(a) }},
+		proxied:  &file{path: o.ProxiedFile, group: o.FileGroup, line: p.proxiedLines},
 		writing:  make(chan struct{}, 1),
 	}
 	return p, nil
@@ -120,9 +129,16 @@ func (p *Provisioner) Admit(ctx context.Context, address account.Address, hash s
 	if !fitsName(address) || !fitsHash(hash) || password.IsZero() {
 		return fmt.Errorf("admitting %s: address or hash can't stand in a passwd-file", address)
 	}
-	var joined account.Account
-	err := p.store.Write(ctx, func(tx *sql.Tx) (err error) {
-		joined, err = p.admit(ctx, tx, address, hash, password)
+	domain, err := p.store.Domain(ctx, address.Domain())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("admitting %s: %w", address, err)
+	}
+	var joined, led account.Account
+	err = p.store.Write(ctx, func(tx *sql.Tx) (err error) {
+		joined, led = account.Account{}, account.Account{}
+		if led, err = p.lead(ctx, tx, domain, address, password); err == nil {
+			joined, err = p.admit(ctx, tx, address, hash, password)
+		}
 		return err
 	})
 	if err != nil {
@@ -130,6 +146,9 @@ func (p *Provisioner) Admit(ctx context.Context, address account.Address, hash s
 	}
 	if joined.ID != 0 {
 		p.journal.Joined(ctx, joined)
+	}
+	if led.ID != 0 {
+		p.journal.Led(ctx, led)
 	}
 	if err := p.files.sync(ctx); err != nil {
 		return fmt.Errorf("admitting %s: %w", address, err)

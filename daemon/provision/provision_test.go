@@ -32,12 +32,19 @@ type joins struct {
 	mu       sync.Mutex
 	accounts []account.Account
 	renewed  []account.Address
+	led      []account.Account
 }
 
 func (j *joins) Joined(_ context.Context, a account.Account) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.accounts = append(j.accounts, a)
+}
+
+func (j *joins) Led(_ context.Context, a account.Account) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.led = append(j.led, a)
 }
 
 func (j *joins) Renewed(_ context.Context, a account.Account) {
@@ -76,7 +83,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b := &bench{store: s, sealer: sealer, joins: &joins{}}
 	b.options = Options{Store: s, Sealer: sealer, Journal: b.joins,
-		PassdbFile: filepath.Join(dir, "dovecot", "passdb"), UserdbFile: filepath.Join(dir, "dovecot", "userdb"),
+		PassdbFile: filepath.Join(dir, "dovecot", "passdb"), UserdbFile: filepath.Join(dir, "dovecot", "userdb"), ProxiedFile: filepath.Join(dir, "dovecot", "proxied"), Authorities: "/etc/ca.pem",
 		MailUID: 5000, MailGID: 5001, HomeTemplate: "/var/vmail/{domain}/{local}"}
 	b.restart(t)
 	return b

@@ -24,10 +24,13 @@ const SessionNetwork = "127.77.0.1/32"
 type Values struct {
 	Version                            string // Dovecot23 or Dovecot24
 	MasterFile, PassdbFile, UserdbFile string
-	MasterSeparator                    string
-	HookFile                           string // where the second file will lie
-	Hook                               string // host:port, or (2.4 only) the path of a Unix socket
-	Secret                             string // the hook's client_secret, or what stands in its place
+	ProxiedFile                        string // accounts whose sessions are passed on to their source
+	// ProxyCAFile has the authorities that those sources are verified against; empty for none.
+	ProxyCAFile     string
+	MasterSeparator string
+	HookFile        string // where the second file will lie
+	Hook            string // host:port, or (2.4 only) the path of a Unix socket
+	Secret          string // the hook's client_secret, or what stands in its place
 	// Checkpassword is the program of that passdb, in place of the password grant (2.3 only); SecretFile a copy of the
 	// client_secret that Dovecot may read.
 	Checkpassword, SecretFile string

@@ -6,7 +6,7 @@ import (
 )
 
 func values(version string) Values {
-	return Values{Version: version, MasterFile: "/run/master", PassdbFile: "/var/passdb", UserdbFile: "/var/userdb", MasterSeparator: "*",
+	return Values{Version: version, MasterFile: "/run/master", PassdbFile: "/var/passdb", UserdbFile: "/var/userdb", ProxiedFile: "/var/proxied", MasterSeparator: "*",
 		HookFile: "/etc/hook", Hook: "127.0.0.1:7911", Secret: "the secret"}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -103,7 +104,8 @@ func (s *Store) MoveAccount(ctx context.Context, tx *sql.Tx, a account.Account, 
 	return nil
 }
 
-// StorePasswordHash keeps the hash of a proven password and marks the switch, unless a hash is stored already (A2).
+// StorePasswordHash keeps the hash of a proven password and marks the switch, unless a hash is stored already (A2) or the
+// account's logins are passed on.
 func (s *Store) StorePasswordHash(ctx context.Context, tx *sql.Tx, accountID int64, hash string) error {
 	_, err := tx.ExecContext(ctx, updatePasswordHash, hash, milliseconds(s.now()), accountID)
 	if err != nil {
@@ -205,11 +207,12 @@ func (s *Store) changeAccount(ctx context.Context, address account.Address, stat
 func scanAccount(r row) (account.Account, error) {
 	var a account.Account
 	var switched, nextPass, lastPass, lastNew, created int64
-	var rules string
+	var rules, switching string
 	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.Orders, &a.SourceUser, &a.PasswordHash,
-		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules, &a.CredentialRefused)
+		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules, &a.CredentialRefused,
+		&a.Route, &switching)
 	if err == nil {
-		err = json.Unmarshal([]byte(rules), &a.Rules)
+		err = errors.Join(json.Unmarshal([]byte(rules), &a.Rules), json.Unmarshal([]byte(switching), &a.Switching))
 	}
 	a.SwitchedAt, a.NextPassAt = fromMilliseconds(switched), fromMilliseconds(nextPass)
 	a.LastPassAt, a.LastNewAt = fromMilliseconds(lastPass), fromMilliseconds(lastNew)

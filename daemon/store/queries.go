@@ -26,7 +26,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
 	selectAccounts = `
 SELECT account_id, domain.name, address, account.state, paused, stuck, hint, orders, source_user, password_hash, switched_at_ms,
        next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json,
-       credential_refused
+       credential_refused, route, switch_json
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	selectCensus = `
@@ -35,12 +35,19 @@ FROM account JOIN domain ON domain.domain_id = account.domain_id GROUP BY domain
 
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`
 
+	// A first login is the switch unless it is passed on.
 	updatePasswordHash = `
-UPDATE account SET password_hash = $1, switched_at_ms = $2 WHERE account_id = $3 AND password_hash = ''`
+UPDATE account SET password_hash = $1, switched_at_ms = CASE WHEN route = 'here' THEN $2 ELSE 0 END WHERE account_id = $3 AND password_hash = ''`
 
 	// replacePasswordHash is for passwords that were proven, or set by an admin (A2).
 	replacePasswordHash = `
-UPDATE account SET password_hash = $1, switched_at_ms = CASE WHEN switched_at_ms = 0 THEN $2 ELSE switched_at_ms END WHERE account_id = $3`
+UPDATE account SET password_hash = $1, switched_at_ms = CASE WHEN switched_at_ms = 0 AND route = 'here' THEN $2 ELSE switched_at_ms END
+WHERE account_id = $3`
+
+	// The lease is part of it: who lost it changes nothing any more.
+	updateRoute = `
+UPDATE account SET route = $1, switch_json = $2, switched_at_ms = CASE WHEN $1 = 'here' AND switched_at_ms = 0 THEN $3 ELSE switched_at_ms END
+WHERE account_id = $4 AND route = $5 AND ($6 = 0 OR lease_epoch = $6)`
 
 	updateDue = `
 UPDATE account SET next_pass_at_ms = $2, priority = CASE WHEN priority < $3 THEN $3 ELSE priority END,

@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"daemon/milter":               {"daemon/account", "daemon/letter", "daemon/store"},
 	"daemon/metrics":              {},
 	"daemon/cutover":              {"daemon/account"},
+	"daemon/live":                 {"daemon/account"},
 	"daemon/finalize":             {"daemon/account", "daemon/ledger", "daemon/mirror", "daemon/store"},
 	"daemon/control":              {"daemon/account", "daemon/eventlog", "daemon/secret"},
 }

@@ -99,7 +99,7 @@ func newSite(t *testing.T, o options) *site {
 	if err := s.provisioner.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	d := testbed.DestinationOptions{Version: o.way.dovecot, HomeDir: s.homes(), HookSecret: clientSecret, PassdbFile: s.passdb(), UserdbFile: s.userdb(),
+	d := testbed.DestinationOptions{Version: o.way.dovecot, HomeDir: s.homes(), HookSecret: clientSecret, PassdbFile: s.passdb(), UserdbFile: s.userdb(), ProxiedFile: s.proxied(),
 		POP3: o.pop3, ExtraConfig: o.destination}
 	address := "127.0.0.1:0"
 	if o.way.socket {
@@ -116,9 +116,10 @@ func newSite(t *testing.T, o options) *site {
 	return s
 }
 
-func (s *site) homes() string  { return filepath.Join(s.lab.Dir, "vmail") }
-func (s *site) passdb() string { return filepath.Join(s.lab.Dir, "state", "dovecot", "passdb") }
-func (s *site) userdb() string { return filepath.Join(s.lab.Dir, "state", "dovecot", "userdb") }
+func (s *site) homes() string   { return filepath.Join(s.lab.Dir, "vmail") }
+func (s *site) passdb() string  { return filepath.Join(s.lab.Dir, "state", "dovecot", "passdb") }
+func (s *site) proxied() string { return filepath.Join(s.lab.Dir, "state", "dovecot", "proxied") }
+func (s *site) userdb() string  { return filepath.Join(s.lab.Dir, "state", "dovecot", "userdb") }
 
 // openStore opens the database and what makes accounts in it.
 func (s *site) openStore(state string) {
@@ -136,7 +137,7 @@ func (s *site) openStore(state string) {
 		s.t.Fatal(err)
 	}
 	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.journal,
-		PassdbFile: s.passdb(), UserdbFile: s.userdb(), FileGroup: "dovecot",
+		PassdbFile: s.passdb(), UserdbFile: s.userdb(), ProxiedFile: s.proxied(), Authorities: s.lab.CAFile, FileGroup: "dovecot",
 		MailUID: testbed.MailUID, MailGID: testbed.MailGID, HomeTemplate: s.homes() + "/{domain}/{local}"})
 	if err != nil {
 		s.t.Fatal(err)
@@ -254,6 +255,7 @@ type journal struct {
 
 func (j *journal) Joined(context.Context, account.Account)  {}
 func (j *journal) Renewed(context.Context, account.Account) {}
+func (j *journal) Led(context.Context, account.Account)     {}
 
 func (j *journal) Trouble(_ context.Context, err error) {
 	j.mu.Lock()

@@ -93,7 +93,7 @@ func (s *Site) startServers(hook, milter string) (err error) {
 		return err
 	}
 	dest.PassdbFile, dest.UserdbFile = filepath.Join(files, "passdb"), filepath.Join(files, "userdb")
-	dest.MasterFile = filepath.Join(files, "master")
+	dest.MasterFile, dest.ProxiedFile = filepath.Join(files, "master"), filepath.Join(files, "proxied")
 	dest.HookAddress, dest.HookSecret = hook, hookSecret
 	if s.Dest, err = s.StartDestination(dest); err != nil {
 		return err
@@ -123,9 +123,11 @@ func (s *Site) writeConfig(hook, milter string) error {
 		"hook": {"listen": hook, "client_secret_file": secretFile, "failures_per_account": 50, "failures_per_source": 50},
 		"dovecot": {"imap_address": s.Dest.IMAPAddress, "base_dir": s.Dest.BaseDir, "doveadm_path": filepath.Join(s.Dest.BinDir, "doveadm"),
 			"passdb_file": filepath.Join(files, "passdb"), "userdb_file": filepath.Join(files, "userdb"),
+			"proxied_file": filepath.Join(files, "proxied"), "proxy_ca_file": s.CAFile,
 			"master_file": filepath.Join(files, "master"), "mail_uid": testbed.MailUID, "mail_gid": testbed.MailGID,
 			"home_template": s.Dest.HomeDir + "/{domain}/{local}"},
 		"milter": {"listen": milter},
+		"live":   {"pass_interval_seconds": 1},
 		"mirror": {"pass_interval_seconds": 1, "retry_min_seconds": 1, "lease_seconds": 10},
 		"source": {"allow_private_addresses": true},
 	}

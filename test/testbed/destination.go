@@ -8,7 +8,7 @@ import (
 	"mailstork/daemon/setup"
 )
 
-// DestinationOptions describe this server. The three files belong to the daemon;
+// DestinationOptions describe this server. The files belong to the daemon;
 // a missing one is created empty, because Dovecot fails every login without it.
 type DestinationOptions struct {
 	Name    string // folder in the lab; default "destination"
@@ -18,6 +18,9 @@ type DestinationOptions struct {
 	PassdbFile string // accounts that have logged in here; default in the lab
 	UserdbFile string // every account; default in the lab
 	MasterFile string // the daemon's own login; default in the lab
+	// ProxiedFile has the accounts whose sessions are passed on to their source; default in the lab. The lab's authority
+	// signs every source.
+	ProxiedFile string
 
 	HookAddress string // host:port of the auth hook, or the path of its socket (2.4); default one where nobody listens
 	HookSecret  string // default "secret"
@@ -69,8 +72,10 @@ func (l *Lab) StartDestination(o DestinationOptions) (*Dovecot, error) {
 			return nil, err
 		}
 	}
-	if err := createMissing(c.MasterFile, 0o640, dovecotGID()); err != nil {
-		return nil, err
+	for _, file := range []string{c.MasterFile, c.ProxiedFile} {
+		if err := createMissing(file, 0o640, dovecotGID()); err != nil {
+			return nil, err
+		}
 	}
 	if o.MasterUser != "" {
 		if err := c.setLine(c.MasterFile, o.MasterUser, o.MasterUser+":"+hashPassword(o.MasterPassword)); err != nil {
@@ -92,6 +97,7 @@ func (c *dovecotConfig) useFiles(o DestinationOptions) {
 		{&c.PassdbFile, o.PassdbFile, "passdb"},
 		{&c.UserdbFile, o.UserdbFile, "userdb"},
 		{&c.MasterFile, o.MasterFile, "master"},
+		{&c.ProxiedFile, o.ProxiedFile, "proxied"},
 	} {
 		*file.path = file.chosen
 		if file.chosen == "" {
@@ -117,7 +123,7 @@ func (c *dovecotConfig) useHook(o DestinationOptions) error {
 
 func writeDestination(c *dovecotConfig) error {
 	values := setup.Values{Version: c.edition.version, MasterFile: c.MasterFile, PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile,
-		MasterSeparator: "*", HookFile: c.HookFile, Hook: c.HookAddress, Secret: c.HookSecret,
+		ProxiedFile: c.ProxiedFile, ProxyCAFile: c.CAFile, MasterSeparator: "*", HookFile: c.HookFile, Hook: c.HookAddress, Secret: c.HookSecret,
 		Checkpassword: c.Checkpassword, SecretFile: c.HookFile}
 	files, err := setup.Dovecot(values, c.DropInFile)
 	if err != nil {

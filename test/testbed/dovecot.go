@@ -39,9 +39,10 @@ type Dovecot struct {
 	// for it: see Commands.
 	RawLogDir string
 
-	PassdbFile string
-	UserdbFile string
-	MasterFile string
+	PassdbFile  string
+	UserdbFile  string
+	MasterFile  string
+	ProxiedFile string // of a destination
 
 	// BinDir has dovecot and doveadm of the instance's version; see DoveadmCommand.
 	BinDir string

@@ -273,6 +273,14 @@ func (c *Conn) Capabilities() []string { return slices.Sorted(maps.Keys(c.caps))
 // TLS is what the handshake agreed on; nil without TLS.
 func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 
+// Remote is the address that the connection leads to; invalid when it is no TCP connection.
+func (c *Conn) Remote() netip.Addr {
+	if tcp, ok := c.base.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
 // Oddities hands over what was survived since the last call.
 func (c *Conn) Oddities() []Oddity {
 	out := c.odd

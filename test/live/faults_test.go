@@ -1,0 +1,146 @@
+package live
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailstork/test/site"
+)
+
+// A switch asks Dovecot at most so often whom it passes on: list and end, list again, and list after each last pass.
+const mostQuestions = 8
+
+// Each account's switch is stopped before another question, and there the daemon is killed. Its owner works before,
+// during and after.
+func TestDaemonKilledAtAnyStepOfASwitchLeavesTheOwnerOnAWorkingSide(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		people := map[string]string{}
+		for n := 1; n <= mostQuestions; n++ {
+			people[fmt.Sprintf("p%d@%s", n, domain)] = annaPass
+		}
+		b := start(t, version, people, nil)
+		killed := 0
+		for n := 1; n <= mostQuestions; n++ {
+			if b.killAt(n) {
+				killed++
+			}
+		}
+		if killed < 4 {
+			t.Errorf("the daemon was killed at %d steps, want the four of every switch", killed)
+		}
+	})
+}
+
+// killAt tells whether the switch came so far.
+func (b *bench) killAt(n int) bool {
+	t, address := b.t, fmt.Sprintf("p%d@%s", n, domain)
+	t.Helper()
+	o := newOwner(t, b.Dest, address, annaPass)
+	o.seed(b.Source, 30, 300)
+	b.gate.shut(t, n)
+	o.enter()
+	if !b.gate.reached(t, n, func() bool { return isHere(b.show(address)) }) {
+		b.gate.openAll()
+		o.checkFresh("after a switch without a stop")
+		return false
+	}
+	began := time.Now()
+	must(t, b.Kill(syscall.SIGKILL))
+	b.gate.openAll()
+	if c, err := b.Dest.Login(address, annaPass); err == nil { // either side is a working one, and both have all
+		o.leave()
+		o.client = c
+		o.check("while the daemon is dead")
+	} else if strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
+		t.Errorf("while the daemon is dead the right password is called wrong: %v", err)
+	}
+	must(t, b.StartDaemon())
+	o.leave()
+	o.enter()
+	after := time.Now().Add(time.Second)
+	o.work(func() bool { return time.Now().After(after) })
+	b.waitFor(address, "switched", isHere)
+	after = time.Now().Add(500 * time.Millisecond)
+	o.work(func() bool { return time.Now().After(after) })
+	t.Logf("killed before question %d: %v from there to the end, %d logins refused", n, time.Since(began).Round(time.Millisecond), o.refused)
+	o.checkFresh("after the switch")
+	b.passes(address, 2)
+	o.checkFresh("two passes later")
+	b.wantInside(o)
+	return true
+}
+
+// fails stops a switch while logins are held, breaks something, and mends it after the owner was sent back.
+func (b *bench) fails(o *owner, question int, broken, mended func(), said string) {
+	t := b.t
+	t.Helper()
+	b.gate.shut(t, question)
+	o.enter()
+	b.gate.reached(t, question, func() bool { return false })
+	broken()
+	b.gate.openAll()
+	a := b.waitFor(o.address, "passed on again", func(a shown) bool { return a.Route == "source" && a.Switching.Problem != "" })
+	if !strings.Contains(a.Stuck, "could not be switched") || !strings.Contains(a.Switching.Problem, said) || !a.SwitchedAt.IsZero() {
+		t.Errorf("after the failure the account is %+v, want a problem with %q", a, said)
+	}
+	status, err := b.CLI("status")
+	if must(t, err); !strings.Contains(status, "could not be switched") {
+		t.Errorf("status does not tell:\n%s", status)
+	}
+	mended()
+	o.leave()
+	o.enter()
+	after := time.Now().Add(time.Second)
+	o.work(func() bool { return time.Now().After(after) })
+	if a := b.waitFor(o.address, "switched", isHere); a.Stuck != "" {
+		t.Errorf("after the switch the account is %+v", a)
+	}
+	o.checkFresh("after the switch")
+	b.passes(o.address, 2)
+	o.checkFresh("two passes later")
+	b.wantInside(o)
+}
+
+func TestSourceThatDiesDuringASwitchGetsItsOwnersBack(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass}, nil)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 60, 300)
+		b.fails(o, 1, func() { must(t, b.Source.Stop()) }, func() {
+			_, err := b.Dest.Login(anna, annaPass) // Dovecot tells that the source is away, not that the password is wrong
+			if err == nil || strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
+				t.Errorf("while the source is away the owner is told %v", err)
+			}
+			must(t, b.Source.Start())
+		}, "copying the last difference")
+	})
+}
+
+func TestDestinationThatFailsInTheLastPassKeepsItsOwnersAtTheSource(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass}, nil)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 60, 300)
+		master, err := os.ReadFile(b.Dest.MasterFile)
+		must(t, err)
+		b.fails(o, 1, func() { b.setMaster([]byte("# nobody\n")) }, func() { b.setMaster(master) }, "copying the last difference")
+	})
+}
+
+// setMaster changes the daemon's own login at this server's Dovecot, and returns when Dovecot has seen it.
+func (b *bench) setMaster(content []byte) {
+	b.t.Helper()
+	must(b.t, os.WriteFile(b.Dest.MasterFile, content, 0o640))
+	next := time.Now().Add(2 * time.Second) // another second than any before: Dovecot 2.3 looks at these alone
+	must(b.t, os.Chtimes(b.Dest.MasterFile, next, next), site.Eventually(10*time.Second, func() error {
+		info, err := os.Stat(b.Dest.MasterFile)
+		if err == nil && time.Since(info.ModTime()) < 0 {
+			return fmt.Errorf("waiting for the next look")
+		}
+		return err
+	}))
+}

@@ -1,0 +1,110 @@
+package live
+
+import (
+	"errors"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailstork/test/site"
+	"mailstork/test/testbed"
+)
+
+// whilePassedOn lets an account be passed on and not be switched until the returned function is called.
+func whilePassedOn(o *site.Options) {
+	o.Config["live"] = map[string]any{"pass_interval_seconds": 1, "small_changes": 0, "quick_milliseconds": 1}
+}
+
+func TestWhoeverSendsMailIsLetInAndPOP3WaitsForTheSwitch(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass, "paul@" + domain: annaPass}, func(o *site.Options) {
+			whilePassedOn(o)
+			o.Dest.POP3 = true
+		})
+		testbed.Need(t, "postfix")
+		postfix, err := b.StartPostfix(testbed.PostfixOptions{Domains: []string{domain}, LMTPAddress: b.Dest.LMTPAddress, AuthSocket: b.Dest.AuthSocket})
+		must(t, err)
+		submit := func(address, password string) error {
+			letter := []byte("From: <" + address + ">\r\nTo: <zoe@elsewhere.example>\r\nSubject: hello\r\n\r\nHello.\r\n")
+			return postfix.Submit(address, password, address, letter, "zoe@elsewhere.example")
+		}
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 30, 300)
+		must(t, submit(anna, annaPass)) // a first login
+		if a := b.show(anna); a.Route != "source" {
+			t.Fatalf("after the first login the account is %+v", a)
+		}
+		o.enter()
+		must(t, submit(anna, annaPass))
+		must(t, b.Kill(15)) // an entry of the file answers, without the daemon
+		must(t, submit(anna, annaPass))
+		var refused *textproto.Error
+		if err := submit(anna, "wrong"); !errors.As(err, &refused) {
+			t.Errorf("a wrong password: %v", err)
+		}
+		o.leave()
+		o.enter()
+		must(t, b.StartDaemon())
+		if a := b.show(anna); a.Route != "source" || a.Switching.Urgent != "" {
+			t.Errorf("before POP3 the account is %+v", a)
+		}
+		_, err = b.Dest.LoginPOP3(anna, annaPass)
+		var later *testbed.POP3Error
+		if !errors.As(err, &later) || !strings.HasPrefix(later.Text, "[SYS/TEMP]") {
+			t.Errorf("POP3 of a passed on account: %v, want [SYS/TEMP]", err)
+		}
+		b.waitFor(anna, "switched", isHere)
+		pop, err := b.Dest.LoginPOP3(anna, annaPass)
+		must(t, err)
+		must(t, pop.Close())
+		o.checkFresh("after the switch")
+	})
+}
+
+func TestThePasswordOfAPassedOnAccountIsInNoFile(t *testing.T) { // S1
+	onBoth(t, func(t *testing.T, version string) {
+		const canary = "c4nary-4nna-0ld"
+		b := start(t, version, map[string]string{anna: canary}, func(o *site.Options) {
+			whilePassedOn(o)
+			o.Config["log"] = map[string]any{"level": "debug"}
+		})
+		o := newOwner(t, b.Dest, anna, canary)
+		o.seed(b.Source, 30, 300)
+		o.enter()
+		content, err := os.ReadFile(b.Dest.ProxiedFile)
+		if must(t, err); !strings.Contains(string(content), anna+"/imap:{ARGON2ID}") {
+			t.Errorf("nobody is passed on:\n%s", content)
+		}
+		must(t, filepath.WalkDir(b.Dir, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			if content, err := os.ReadFile(path); err == nil && strings.Contains(string(content), canary) {
+				t.Errorf("the password is in %s", path)
+			}
+			return nil
+		}))
+	})
+}
+
+func TestAnAccountThatCannotBePassedOnLandsHereAndSaysWhy(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass, "odd@" + domain: annaPass}, nil)
+		list := filepath.Join(t.TempDir(), "list")
+		must(t, os.WriteFile(list, []byte("address,source_user\nbert@"+domain+",odd@"+domain+"\ncarl@"+domain+",a: b\n"), 0o600))
+		_, err := b.CLI("account", "import", list, "--domain", domain)
+		must(t, err)
+		c, err := b.Dest.Login("bert@"+domain, annaPass) // another name at the source is no reason
+		must(t, err)
+		must(t, c.Close())
+		if a := b.show("bert@" + domain); a.Route != "source" {
+			t.Errorf("bert: %+v", a)
+		}
+		out, err := b.CLI("domain", "set", domain, "--pin", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+		if err == nil || !strings.Contains(err.Error(), "pinned") {
+			t.Errorf("a pinned source was taken though nobody can be passed on to it: %s, %v", out, err)
+		}
+	})
+}
