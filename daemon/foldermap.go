@@ -62,7 +62,7 @@ func (d *Daemon) foresee(ctx context.Context, a account.Account) ([]mirror.Folde
 	if err := d.provisioner.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	waitUntil(ctx, d.provisioner.DeliverableAt())
+	options.Destination.NotBefore = d.provisioner.DeliverableAt()
 	plans, err := mirror.Foresee(ctx, options)
 	var known *mirror.Error
 	if errors.As(err, &known) {

@@ -109,7 +109,7 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	if options.SharedLogin != "" {
 		defer func() { d.logins.note(a.Domain, err) }()
 	}
-	if err = d.begin(ctx, a, options); err != nil {
+	if err = d.begin(ctx, a, &options); err != nil {
 		return "", err
 	}
 	result, err := d.mirrorPass(ctx, a.Domain, options)
@@ -145,24 +145,27 @@ func (d *Daemon) mirrorPass(ctx context.Context, domain string, options mirror.O
 }
 
 // begin moves an account to copying before its first pass. A credential that was imported is proven first (A1).
-func (d *Daemon) begin(ctx context.Context, a *account.Account, options mirror.Options) error {
+func (d *Daemon) begin(ctx context.Context, a *account.Account, options *mirror.Options) error {
 	if a.State == account.Listed {
-		if err := mirror.Prove(ctx, options); err != nil {
+		if err := mirror.Prove(ctx, *options); err != nil {
 			return err
 		}
 		if err := d.move(ctx, a, account.Joined); err != nil {
 			return err
 		}
 	}
-	if a.State != account.Joined {
-		return nil
+	if a.State == account.Joined {
+		if err := d.provisioner.Refresh(ctx); err != nil {
+			return err
+		}
+		if err := d.move(ctx, a, account.Copying); err != nil {
+			return err
+		}
 	}
-	// Else Dovecot would say that there is no such user.
-	if err := d.provisioner.Refresh(ctx); err != nil {
-		return err
+	if a.State == account.Copying { // perhaps since a moment: Dovecot would say that there is no such user. Meanwhile the source is asked
+		options.Destination.NotBefore = d.provisioner.DeliverableAt()
 	}
-	waitUntil(ctx, d.provisioner.DeliverableAt())
-	return d.move(ctx, a, account.Copying)
+	return nil
 }
 
 func (d *Daemon) move(ctx context.Context, a *account.Account, to account.State) error {

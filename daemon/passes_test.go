@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/mirror"
 	"mailstork/daemon/mirror/wire"
+	"mailstork/daemon/mirror/wire/wiretest"
 	"mailstork/daemon/schedule"
 )
 
@@ -209,4 +212,21 @@ func TestSourceThatIsDownIsToldInEveryViewAndTriedAgain(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestTheSourceIsListedBeforeThisServerLetsUsIn(t *testing.T) {
+	d, _ := newDaemon(t, privateAllowed) // its destination never says a word
+	srv, source := scripted(t, wiretest.Script{})
+	a := d.addAccount(t, d.addDomain(t, source, account.Open), anna, account.Joined)
+	ctx, stop := context.WithCancel(t.Context())
+	var passing sync.WaitGroup
+	passing.Go(func() { d.runPass(ctx, schedule.Lease{AccountID: a.ID}, a) })
+	soon(t, func() error {
+		if lines := srv.Lines(); !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "LIST") }) {
+			return fmt.Errorf("the source heard %q only", lines)
+		}
+		return nil
+	})
+	stop()
+	passing.Wait()
 }

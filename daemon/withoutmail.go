@@ -21,7 +21,7 @@ func (d *Daemon) passWithoutMail(ctx context.Context, lease schedule.Lease, a *a
 			return err
 		}
 	}
-	if err := d.begin(ctx, a, options); err != nil {
+	if err := d.begin(ctx, a, &options); err != nil {
 		return err
 	}
 	if err := d.complete(ctx, a, mirror.Result{}, began); err != nil {

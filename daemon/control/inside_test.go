@@ -85,7 +85,7 @@ func TestStrangersAreRefusedEvenWhenTheSocketIsOpenToAll(t *testing.T) {
 		}
 	}
 	serve(t, &Server{Operator: &numbers{}, Logger: quiet()}, listener)
-	serve(t, &MetricsServer{Metrics: http.NotFoundHandler(), Logger: quiet()}, metrics)
+	serve(t, &MetricsServer{Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), Logger: quiet()}, metrics)
 	stranger := exec.Command(program, "-test.run", "^TestStrangersAreRefused", "-test.v")
 	stranger.Env = []string{"MAILSTORK_STRANGER=" + path}
 	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

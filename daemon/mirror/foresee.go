@@ -33,9 +33,6 @@ func Foresee(ctx context.Context, o Options) ([]FolderPlan, error) {
 }
 
 func (r *round) foresee(ctx context.Context) ([]FolderPlan, error) {
-	if err := r.connect(ctx); err != nil {
-		return nil, err
-	}
 	there, here, err := r.list(ctx)
 	if err != nil {
 		return nil, err

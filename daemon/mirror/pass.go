@@ -205,9 +205,6 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.obey(ctx); err != nil {
 		return err
 	}
-	if err := r.connect(ctx); err != nil {
-		return err
-	}
 	if err := r.survey(ctx); err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 
 // survey finds out which folders need work, lists those on both sides and reads what the planner needs.
 func (r *round) survey(ctx context.Context) error {
-	r.phase("listing", "")
 	there, here, err := r.list(ctx)
 	if err != nil {
 		return err
@@ -41,12 +40,29 @@ func (r *round) survey(ctx context.Context) error {
 	return r.fill(ctx)
 }
 
-// list asks both sides for their folders and their states, at the same time.
+// list opens the first connection to each side and asks for its folders and their states, at the same time: neither side
+// waits until the other one lets us in.
 func (r *round) list(ctx context.Context) (there, here []wire.Folder, err error) {
 	pr := r.pairs[0]
+	r.phase("connecting", "")
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { there, err = pr.source.Folders(groupCtx); return onSource(err) })
-	group.Go(func() (err error) { here, err = pr.destination.Folders(groupCtx); return onDestination(err) })
+	group.Go(func() error {
+		conn, err := pr.from(groupCtx)
+		if err != nil {
+			return err
+		}
+		r.phase("listing", "")
+		there, err = conn.Folders(groupCtx)
+		return onSource(err)
+	})
+	group.Go(func() error {
+		conn, err := pr.to(groupCtx)
+		if err != nil {
+			return err
+		}
+		here, err = conn.Folders(groupCtx)
+		return onDestination(err)
+	})
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}

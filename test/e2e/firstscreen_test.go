@@ -1,14 +1,20 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"mailstork/test/site"
 	"mailstork/test/testbed"
@@ -129,11 +135,37 @@ func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
 			t.Errorf("folder %q is not there at the first look", name)
 		}
 	}
-	t.Logf("the newest %d were there %v after the login", newest, first.Round(time.Millisecond))
+	direct := readNewest(t, s, line, newest)
+	t.Logf("the newest %d were there %v after the login; reading them from the source takes %v, ratio %.2f", newest,
+		first.Round(time.Millisecond), direct.Round(time.Millisecond), first.Seconds()/direct.Seconds())
 	waitState(t, s, anna, "following")
 	if all := inboxSubjects(t, o); len(all) != messages || !slices.IsSorted(all) {
 		t.Errorf("INBOX has %d messages, in the order of the source: %v", len(all), slices.IsSorted(all))
 	}
+}
+
+// readNewest is how long a mail program of anna's would take to show the newest messages of the source, over the same line.
+func readNewest(t *testing.T, s *site.Site, line *farLine, newest int) time.Duration {
+	t.Helper()
+	pem, err := os.ReadFile(s.CAFile)
+	must(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	began := time.Now()
+	c, err := imapclient.DialTLS(line.listener.Addr().String(), &imapclient.Options{TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
+	must(t, err)
+	defer c.Close()
+	must(t, c.Login(anna, annaPass).Wait())
+	selected, err := c.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
+	must(t, err)
+	var last imap.SeqSet
+	last.AddRange(selected.NumMessages-uint32(newest)+1, selected.NumMessages)
+	messages, err := c.Fetch(last, &imap.FetchOptions{Envelope: true, Flags: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}}).Collect()
+	took := time.Since(began)
+	if must(t, err); len(messages) != newest {
+		t.Errorf("the source hands out %d of the newest %d", len(messages), newest)
+	}
+	return took
 }
 
 func fillSource(t *testing.T, s *site.Site, messages int) {

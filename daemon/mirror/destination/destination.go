@@ -45,6 +45,8 @@ type Options struct {
 	// IdleTimeout ends the connection when nothing moves for so long; 0 means
 	// wire.DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// NotBefore is when the server knows User at the latest: Dovecot looks at its passwd-files once a second.
+	NotBefore time.Time
 	// Trace sees every line of the dialogue, secrets masked and literals left out.
 	Trace wire.Trace
 }
@@ -56,6 +58,9 @@ type Conn struct {
 
 // Dial connects and logs in. A refused login is a *wire.LoginError.
 func Dial(ctx context.Context, o Options) (*Conn, error) {
+	if err := waitUntil(ctx, o.NotBefore); err != nil {
+		return nil, err
+	}
 	w, err := wire.Dial(ctx, wire.Options{
 		Address: o.Address, LocalAddress: o.LocalAddress, TLS: o.TLS, CAFile: o.CAFile,
 		ServerName: o.ServerName, IdleTimeout: o.IdleTimeout, Trace: o.Trace,
@@ -69,6 +74,17 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func waitUntil(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 func (c *Conn) login(ctx context.Context, o Options) error {

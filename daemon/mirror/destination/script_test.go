@@ -1,6 +1,7 @@
 package destination_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -23,6 +24,22 @@ func scripted(t *testing.T, s wiretest.Script) (*destination.Conn, *wiretest.Ser
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c, srv
+}
+
+func TestNobodyConnectsBeforeTheServerKnowsTheAccount(t *testing.T) {
+	srv := wiretest.Start(t, wiretest.Script{})
+	ready := time.Now().Add(300 * time.Millisecond)
+	o := destination.Options{Address: srv.Address, User: "anna", Password: secret.FromString("x"), NotBefore: ready}
+	gone, stop := context.WithCancel(ctx(t))
+	stop()
+	if _, err := destination.Dial(gone, o); !errors.Is(err, context.Canceled) || len(srv.Lines()) > 0 {
+		t.Errorf("got %v, and the server heard %q", err, srv.Lines())
+	}
+	c, err := destination.Dial(ctx(t), o)
+	if err != nil || time.Now().Before(ready) {
+		t.Fatalf("connected %s too early, %v", time.Until(ready), err)
+	}
+	_ = c.Close()
 }
 
 const multi = "MULTIAPPEND LITERAL+ UIDPLUS"
