@@ -150,7 +150,7 @@ func TestJournalIsToldClientAndService(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
-	for text, want := range map[string]string{"imap": "imap", "submission-login": "submission-login", "x y": "", "a\nb": "", strings.Repeat("a", 99): strings.Repeat("a", 16)} {
+	for text, want := range map[string]string{"imap": "imap", "pop3": "pop3", "submission-login": "submission-login", "x y": "", "a\nb": "", strings.Repeat("a", 99): strings.Repeat("a", 16)} {
 		if got := serviceName(text); got != want {
 			t.Errorf("service %q: got %q, want %q", text, got, want)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -116,6 +117,9 @@ func (d *Daemon) Doctor(ctx context.Context) ([]control.Finding, error) {
 	if len(accounts) > 0 {
 		user = string(accounts[0].Address)
 	}
+	if slices.ContainsFunc(domains, func(d account.Domain) bool { return d.FirstLogin == account.FirstLoginProxy }) {
+		found = append(found, d.testProxy(ctx, user))
+	}
 	return append(found, d.testFence(ctx, user), d.testMaster(ctx, accounts)), nil
 }
 
@@ -140,6 +144,17 @@ func (d *Daemon) testFence(ctx context.Context, user string) control.Finding {
 			Next: strings.Join(d.doveadm(), " ") + " who"}
 	}
 	return control.Finding{Check: "fence", Level: control.OK, Sentence: "Dovecot tells its sessions."}
+}
+
+// testProxy asks Dovecot whom it passes on: without an answer nobody can be switched.
+func (d *Daemon) testProxy(ctx context.Context, user string) control.Finding {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := d.proxy().Sessions(ctx, user); err != nil {
+		return control.Finding{Check: "live migration", Level: control.Fail, Sentence: fmt.Sprintf("Dovecot does not tell whom it passes on: %v.", err),
+			Next: "mailstork setup dovecot --print   # is this in Dovecot's configuration?"}
+	}
+	return control.Finding{Check: "live migration", Level: control.OK, Sentence: "Dovecot tells whom it passes on."}
 }
 
 func (d *Daemon) testMaster(ctx context.Context, accounts []account.Account) control.Finding {

@@ -117,6 +117,8 @@ func TestOutputsAreAsReviewed(t *testing.T) {
 		{"account-set-password", "account set-password anna@example.org"},
 		{"account-set-password-unproven", "account set-password dora@example.org"},
 		{"account-set", "account set bob@example.org --map Junk=Junk"},
+		{"account-show-proxied", "account show greta@example.net"},
+		{"account-show-fallback", "account show hugo@example.net"},
 		{"account-show-folders", "account show bob@example.org --folders"},
 		{"domain-login", "domain login example.org --master-user admin --master-login dovecot --login-secret-file -"},
 		{"domain-login-unknown", "domain login example.org --master-user admin --master-login dovekot"},

@@ -31,7 +31,7 @@ func newPatient(t *testing.T) *patient {
 	p.hookAnswer = `{"access_token":"-","username":"-","active":"true","uid":"65534","gid":"65534","home":"/nonexistent"}`
 	for name, content := range map[string]string{
 		"state/mailstork.db": "", "state/key": strings.Repeat("k", 32), "state/hook-secret": "s3cret\n",
-		"state/dovecot/passdb": "", "state/dovecot/userdb": "", "run/dovecot/master": "", "doveadm": "", "dovecot.conf": "",
+		"state/dovecot/passdb": "", "state/dovecot/userdb": "", "state/dovecot/proxied": "", "run/dovecot/master": "", "doveadm": "", "dovecot.conf": "",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {

@@ -44,7 +44,7 @@ func (d *doctor) files() {
 	d.secretFile("key_file", d.config.KeyFile, secret.KeySize, started)
 	d.secretFile("hook_secret", d.config.Hook.ClientSecretFile, 0, started)
 	for _, file := range []struct{ check, path string }{
-		{"passdb_file", d.config.Dovecot.PassdbFile}, {"userdb_file", d.config.Dovecot.UserdbFile}, {"master_file", d.config.Dovecot.MasterFile},
+		{"passdb_file", d.config.Dovecot.PassdbFile}, {"userdb_file", d.config.Dovecot.UserdbFile}, {"proxied_file", d.config.Dovecot.ProxiedFile}, {"master_file", d.config.Dovecot.MasterFile},
 	} {
 		d.dovecotFile(file.check, file.path, started)
 	}

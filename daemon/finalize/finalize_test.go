@@ -84,6 +84,26 @@ func TestProvenAccountIsDoneAndItsCredentialErased(t *testing.T) {
 	}
 }
 
+func TestAbandonedAccountThatWasPassedOnLandsHere(t *testing.T) {
+	l := newLab(t)
+	a := l.with("anna@example.org", account.Joined, account.Copying)
+	for _, to := range []account.Route{account.RouteSource, account.RouteHeld} {
+		err := l.Write(t.Context(), func(tx *sql.Tx) error {
+			now, err := l.AccountIn(t.Context(), tx, a.Address)
+			return errors.Join(err, l.MoveRoute(t.Context(), tx, now, to, account.Switching{}, 0))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Abandon(t.Context(), l.Store, a, report(a.Address, 10, 8, 0), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Account(t.Context(), a.Address); err != nil || got.State != account.Done || got.Route != account.RouteHere || !got.Switched() {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestAccountWithAGapStaysInClosingAndKeepsItsCredential(t *testing.T) { // L1
 	l := newLab(t)
 	a := l.closing("anna@example.org")

@@ -135,7 +135,18 @@ func accounts() []control.AccountDetail {
 	dora := control.Account{
 		Address: "dora@example.org", Domain: "example.org", State: account.Listed, SourceUser: "dora@example.org", CreatedAt: Now.Add(-50 * time.Hour),
 	}
+	greta := control.Account{
+		Address: "greta@example.net", Domain: "example.net", State: account.Following, SourceUser: "greta@example.net", Route: account.RouteSource,
+		LastPassAt: Now.Add(-5 * time.Second), NextPassAt: Now.Add(10 * time.Second), CreatedAt: Now.Add(-time.Hour), Messages: control.Messages{Source: 2_100, Accounted: 2_100},
+		Switching: account.Switching{Urgent: "its owner uses POP3"},
+	}
+	hugo := control.Account{
+		Address: "hugo@example.net", Domain: "example.net", State: account.Copying, SourceUser: "hugo@example.net", Route: account.RouteHere,
+		SwitchedAt: Now.Add(-30 * time.Second), CreatedAt: Now.Add(-time.Hour),
+		Switching: account.Switching{Fallback: "the source takes LOGIN only, and its password is not ASCII"},
+	}
 	return []control.AccountDetail{
+		{Account: greta, Credential: true}, {Account: hugo, Credential: true},
 		{Account: anna, Credential: true, Folders: []control.Folder{
 			{Source: "INBOX", Destination: "INBOX", Messages: 12_000, Copied: 11_640, Delivered: 12, Deleted: 348,
 				Limits: "more than 26 keywords: a Maildir keeps these only in Dovecot's index, so that rebuilding it would lose them on 12 messages: projekt-x (9), later (4)"},

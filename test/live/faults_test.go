@@ -48,7 +48,7 @@ func (b *bench) killAt(n int) bool {
 		o.checkFresh("after a switch without a stop")
 		return false
 	}
-	began := time.Now()
+	began, held := time.Now(), b.show(address).Route == "held"
 	must(t, b.Kill(syscall.SIGKILL))
 	b.gate.openAll()
 	if c, err := b.Dest.Login(address, annaPass); err == nil { // either side is a working one, and both have all
@@ -59,6 +59,9 @@ func (b *bench) killAt(n int) bool {
 		t.Errorf("while the daemon is dead the right password is called wrong: %v", err)
 	}
 	must(t, b.StartDaemon())
+	if held && !b.wentBackFirst(address) {
+		t.Errorf("question %d: the new daemon was ready while logins still waited", n)
+	}
 	o.leave()
 	o.enter()
 	after := time.Now().Add(time.Second)
@@ -72,6 +75,16 @@ func (b *bench) killAt(n int) bool {
 	o.checkFresh("two passes later")
 	b.wantInside(o)
 	return true
+}
+
+// wentBackFirst tells whether the last start of the daemon ended the wait of an account's logins before it was ready.
+func (b *bench) wentBackFirst(address string) bool {
+	b.t.Helper()
+	log, err := os.ReadFile(b.DaemonLog)
+	must(b.t, err)
+	starts := strings.Split(string(log), "event=ready")
+	started := starts[len(starts)-2] // from the start before to this one
+	return strings.Contains(started, "event=roll-back domain="+domain+" account="+address)
 }
 
 // fails stops a switch while logins are held, breaks something, and mends it after the owner was sent back.

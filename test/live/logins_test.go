@@ -108,3 +108,54 @@ func TestAnAccountThatCannotBePassedOnLandsHereAndSaysWhy(t *testing.T) {
 		}
 	})
 }
+
+// A letter that Postfix delivers here is one that the owner does not see yet.
+func TestALetterThatComesHereMakesTheSwitchUrgent(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		testbed.Need(t, "postfix")
+		b := start(t, version, map[string]string{anna: annaPass}, func(o *site.Options) {
+			whilePassedOn(o)
+			o.Postfix = true
+		})
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 30, 300)
+		o.enter()
+		b.waitFor(anna, "followed", func(a shown) bool { return a.State == "following" })
+		b.passes(anna, 2)
+		if a := b.show(anna); a.Route != "source" {
+			t.Errorf("before the letter the account is %+v", a)
+		}
+		must(t, b.Postfix.SetRecipients(anna))
+		id := o.newID()
+		must(t, b.Postfix.Send("carl@elsewhere.example", o.text(id, 300), anna))
+		o.letters[id] = &letter{folder: "INBOX"}
+		b.waitFor(anna, "switched", isHere)
+		o.checkFresh("after the switch")
+		log, err := b.CLI("log", anna)
+		if must(t, err); !strings.Contains(log, "letters come here already") {
+			t.Errorf("the log does not say why:\n%s", log)
+		}
+	})
+}
+
+func TestAPasswordThatChangedAtTheSourceIsLearntWhilePassedOn(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass}, whilePassedOn)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 30, 300)
+		o.enter()
+		o.leave()
+		const next = "another one"
+		must(t, b.Source.SetPassword(anna, next))
+		if _, err := b.Dest.Login(anna, annaPass); err == nil || !strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
+			t.Errorf("the old password at a source that has a new one: %v", err)
+		}
+		b.waitFor(anna, "stuck", func(a shown) bool { return a.Stuck != "" })
+		o.password = next
+		o.enter()
+		if a := b.waitFor(anna, "no longer stuck", func(a shown) bool { return a.Stuck == "" }); a.Route != "source" || !a.SwitchedAt.IsZero() {
+			t.Errorf("the account is %+v", a)
+		}
+		o.leave()
+	})
+}

@@ -2,6 +2,7 @@
 // 2.4 asking by every transport, Postfix, and the hook between them.
 //
 //   - story_test.go: the first login by IMAP, POP3 and submission.
+//   - onward_test.go: first logins that Dovecot passes on to the source.
 //   - waiting_test.go: logins that wait for a slow source hold up nobody else, and none is dropped.
 //   - accounts_test.go: whoever comes often, guesses or misspells makes one account or none.
 //   - storm_test.go: an old server that punishes failures sees as few as the guard promises.

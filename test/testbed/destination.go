@@ -18,9 +18,9 @@ type DestinationOptions struct {
 	PassdbFile string // accounts that have logged in here; default in the lab
 	UserdbFile string // every account; default in the lab
 	MasterFile string // the daemon's own login; default in the lab
-	// ProxiedFile has the accounts whose sessions are passed on to their source; default in the lab. The lab's authority
-	// signs every source.
-	ProxiedFile string
+	// ProxiedFile has the accounts whose sessions are passed on to their source; default in the lab. ProxyCAFile has the
+	// authorities that those are verified against; default the lab's, which signs every source.
+	ProxiedFile, ProxyCAFile string
 
 	HookAddress string // host:port of the auth hook, or the path of its socket (2.4); default one where nobody listens
 	HookSecret  string // default "secret"
@@ -55,6 +55,9 @@ func (l *Lab) StartDestination(o DestinationOptions) (*Dovecot, error) {
 		return nil, err
 	}
 	c.useFiles(o)
+	if c.ProxyCAFile = o.ProxyCAFile; c.ProxyCAFile == "" {
+		c.ProxyCAFile = c.CAFile
+	}
 	if err := c.useHook(o); err != nil {
 		return nil, err
 	}
@@ -123,7 +126,7 @@ func (c *dovecotConfig) useHook(o DestinationOptions) error {
 
 func writeDestination(c *dovecotConfig) error {
 	values := setup.Values{Version: c.edition.version, MasterFile: c.MasterFile, PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile,
-		ProxiedFile: c.ProxiedFile, ProxyCAFile: c.CAFile, MasterSeparator: "*", HookFile: c.HookFile, Hook: c.HookAddress, Secret: c.HookSecret,
+		ProxiedFile: c.ProxiedFile, ProxyCAFile: c.ProxyCAFile, MasterSeparator: "*", HookFile: c.HookFile, Hook: c.HookAddress, Secret: c.HookSecret,
 		Checkpassword: c.Checkpassword, SecretFile: c.HookFile}
 	files, err := setup.Dovecot(values, c.DropInFile)
 	if err != nil {

@@ -65,6 +65,7 @@ type dovecotConfig struct {
 	SpecialUse                    map[string]string
 	ExtraConfig                   string
 	DropInFile, HookFile          string
+	ProxyCAFile                   string
 	HookAddress, HookSecret       string
 	Checkpassword                 string
 }
