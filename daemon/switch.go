@@ -266,13 +266,8 @@ func (d *Daemon) endStragglers(ctx context.Context) error {
 	ticker := time.NewTicker(stragglersLook)
 	defer ticker.Stop()
 	for {
-		for _, address := range d.stragglers.left(time.Now()) {
-			sessions, err := d.proxy().Sessions(ctx, string(address))
-			if err == nil && len(sessions) > 0 {
-				d.logger.Warn("switch", "event", "straggler", "account", string(address), "detail", "a session reached the source after the switch and is ended")
-				err = errors.Join(d.proxy().Kick(ctx, string(address)), d.store.DuePass(ctx, address, priorityAsked))
-			}
-			if err != nil && ctx.Err() == nil {
+		if left := d.stragglers.left(time.Now()); len(left) > 0 {
+			if err := d.endLate(ctx, left); err != nil && ctx.Err() == nil {
 				d.report(err)
 			}
 		}
@@ -282,4 +277,15 @@ func (d *Daemon) endStragglers(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+func (d *Daemon) endLate(ctx context.Context, switched []account.Address) error {
+	sessions, err := d.proxy().AllSessions(ctx, "")
+	for _, address := range switched {
+		if len(sessions[string(address)]) > 0 {
+			d.logger.Warn("switch", "event", "straggler", "account", string(address), "detail", "a session reached the source after the switch and is ended")
+			err = errors.Join(err, d.proxy().Kick(ctx, string(address)), d.store.DuePass(ctx, address, priorityAsked))
+		}
+	}
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -195,18 +197,49 @@ func TestSessionsAreReadFromTheTablesOfBothVersions(t *testing.T) {
 	const user = "anna@example.org"
 	for table, want := range map[string]string{
 		"username\tproto\tsrc ip\tdest ip\tport\nbob@example.org\timap\t192.0.2.1\t192.0.2.9\t993\n":                                         "",
-		"username\tproto\tsrc ip\tdest ip\tport\nanna@example.org\timap\t192.0.2.1\t192.0.2.9\t993\nanna@example.org\timap\t::1\t::9\t993\n": "192.0.2.9 ::9",
+		"username\tproto\tsrc ip\tdest ip\tport\nanna@example.org\timap\t192.0.2.1\t192.0.2.9\t993\nAnna@example.org\timap\t::1\t::9\t993\n": "192.0.2.9 ::9",
 		"username\tservice\tpid\tip\tdest_ip\nanna@example.org\timap\t17\t127.77.0.1\t\nanna@example.org\timap\t18\t192.0.2.1\t192.0.2.9\n":  "192.0.2.9",
 		"username\tservice\tpid\tip\tdest_ip\n": "",
 	} {
-		got, err := sessionsIn(table, user)
-		if err != nil || strings.Join(got, " ") != want {
+		all, err := sessionsIn(table)
+		if got := all[user]; err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%q: got %q, %v; want %q", table, got, err, want)
 		}
 	}
 	for _, table := range []string{"", "username\tproto\n", "username\tdest_ip\nanna\n"} {
-		if got, err := sessionsIn(table, user); err == nil {
+		if got, err := sessionsIn(table); err == nil {
 			t.Errorf("%q told %q", table, got)
 		}
+	}
+}
+
+// A program in the place of doveadm prints what Dovecot's printed in a laboratory.
+func TestAnEmptyTableIsNobodyOnlyWhenDovecotDoesNotComplain(t *testing.T) {
+	const refused = "Error: connect(/run/dovecot/ipc) failed: Permission denied\nError: LIST-FULL failed: ipc connect failed"
+	heading := "username\tproto\tsrc ip\tdest ip\tport\n"
+	for _, c := range []struct {
+		name, out, complaints string
+		anvil, fails          bool
+		sessions              int
+	}{
+		{name: "nobody was passed on since the start", out: "\n"},
+		{name: "nobody is passed on", out: heading},
+		{name: "a complaint about something else", out: heading, complaints: "Error: net_connect_unix(stats-writer) failed"},
+		{name: "somebody is passed on", out: heading + "anna@example.org\timap\t::1\t::9\t993\n", sessions: 1},
+		{name: "nobody could be asked", out: "\n", complaints: refused, fails: true},
+		{name: "not everybody could be asked", out: heading, complaints: refused, fails: true},
+		{name: "2.4 always has a heading", out: "\n", anvil: true, fails: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "doveadm")
+			script := fmt.Sprintf("#!/bin/sh\nprintf '%%s' '%s'\nprintf '%%s' '%s' >&2\n", c.out, c.complaints)
+			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Dovecot{Command: []string{program}, Anvil: c.anvil}.Sessions(t.Context(), "anna@example.org")
+			if len(got) != c.sessions || (err != nil) != c.fails {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailstork/test/site"
+	"mailstork/test/testbed"
 )
 
 // A switch asks Dovecot at most so often whom it passes on: list and end, list again, and list after each last pass.
@@ -156,4 +157,57 @@ func (b *bench) setMaster(content []byte) {
 		}
 		return err
 	}))
+}
+
+// Dovecot has let a login go to the source, which answers it only after the switch. What its owner does there comes along,
+// and the session is ended.
+func TestALoginThatReachesTheSourceAfterTheSwitchIsEnded(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass}, whilePassedOn)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 30, 300)
+		o.enter()
+		o.leave()
+		b.waitFor(anna, "followed", func(a shown) bool { return a.State == "following" })
+		_, err := b.CLI("account", "pause", anna)
+		must(t, err, site.Eventually(20*time.Second, func() error { // no pass is on its way that could be kept in its place
+			var status struct{ Passes []any }
+			if err := b.JSON(&status, "status"); err != nil || len(status.Passes) == 0 {
+				return err
+			}
+			return fmt.Errorf("a pass goes on: %v", status.Passes)
+		}))
+		late := b.way.keepNext()
+		type login struct {
+			client *testbed.Client
+			err    error
+		}
+		arrived := make(chan login, 1)
+		go func() {
+			c, err := b.Dest.Login(anna, annaPass)
+			arrived <- login{c, err}
+		}()
+		<-late.there
+		_, err1 := b.CLI("domain", "set", domain, "--first-login", "local")
+		_, err2 := b.CLI("account", "resume", anna)
+		must(t, err1, err2)
+		b.waitFor(anna, "switched", isHere)
+		close(late.over)
+		l := <-arrived
+		must(t, l.err)
+		id := o.newID()
+		o.letters[id] = &letter{loose: true}
+		if _, err := l.client.Append("INBOX", nil, time.Unix(1_700_000_000, 0), o.text(id, 300)); err == nil {
+			o.letters[id].loose, o.letters[id].folder = false, "INBOX"
+		}
+		must(t, site.Eventually(20*time.Second, func() error {
+			if _, err := l.client.Command("NOOP"); err == nil {
+				return fmt.Errorf("the late session at the source goes on")
+			}
+			return nil
+		}))
+		b.passes(anna, 2)
+		o.checkFresh("after the late session")
+		b.wantInside(o)
+	})
 }

@@ -2,10 +2,13 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"net/textproto"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mailstork/test/site"
@@ -38,7 +41,7 @@ func TestWhoeverSendsMailIsLetInAndPOP3WaitsForTheSwitch(t *testing.T) {
 		}
 		o.enter()
 		must(t, submit(anna, annaPass))
-		must(t, b.Kill(15)) // an entry of the file answers, without the daemon
+		must(t, b.Kill(syscall.SIGTERM)) // an entry of the file answers, without the daemon
 		must(t, submit(anna, annaPass))
 		var refused *textproto.Error
 		if err := submit(anna, "wrong"); !errors.As(err, &refused) {
@@ -157,5 +160,25 @@ func TestAPasswordThatChangedAtTheSourceIsLearntWhilePassedOn(t *testing.T) {
 			t.Errorf("the account is %+v", a)
 		}
 		o.leave()
+	})
+}
+
+// The daemon runs as a user of its own, in Dovecot's group.
+func TestDovecotsGroupMayAskForPassedOnSessions(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := start(t, version, map[string]string{anna: annaPass}, whilePassedOn)
+		if doctor, err := b.CLI("doctor"); !strings.Contains(doctor, "Dovecot tells whom it passes on.") {
+			t.Errorf("the doctor says: %v\n%s", err, doctor)
+		}
+		group, err := user.LookupGroup("dovecot")
+		must(t, err)
+		sockets := map[string][]string{testbed.Dovecot23: {"anvil", "ipc"}, testbed.Dovecot24: {"anvil"}}
+		for _, name := range sockets[version] {
+			info, err := os.Stat(filepath.Join(b.Dest.BaseDir, name))
+			must(t, err)
+			if gid := info.Sys().(*syscall.Stat_t).Gid; info.Mode().Perm() != 0o660 || fmt.Sprint(gid) != group.Gid {
+				t.Errorf("%s has mode %s and group %d, want 0660 and %s", name, info.Mode(), gid, group.Gid)
+			}
+		}
 	})
 }

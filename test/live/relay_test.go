@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// relay is the way to the source, which can be made slow.
+// relay is the way to the source, which can be made slow, or keep one connection waiting.
 type relay struct {
 	listener net.Listener
 	server   string
-	pace     atomic.Int64 // octets per second from the source, of each connection; 0: any
+	pace     atomic.Int64         // octets per second from the source, of each connection; 0: any
+	next     atomic.Pointer[wait] // the next connection waits for it
 	all      sync.WaitGroup
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
@@ -50,9 +51,27 @@ func (r *relay) accept() {
 		r.mu.Lock()
 		r.conns[client], r.conns[upstream] = true, true
 		r.mu.Unlock()
-		r.all.Go(func() { defer r.end(client, upstream); _, _ = io.Copy(upstream, client) })
+		keep := r.next.Swap(nil)
+		r.all.Go(func() {
+			defer r.end(client, upstream)
+			if keep != nil {
+				close(keep.there)
+				<-keep.over
+			}
+			_, _ = io.Copy(upstream, client)
+		})
 		r.all.Go(func() { defer r.end(client, upstream); _, _ = io.Copy(slow{client, r}, upstream) })
 	}
+}
+
+// wait is for a connection that a test keeps waiting.
+type wait struct{ there, over chan struct{} }
+
+// keepNext lets the next connection wait, from its first octet on, until over is closed.
+func (r *relay) keepNext() *wait {
+	w := &wait{make(chan struct{}), make(chan struct{})}
+	r.next.Store(w)
+	return w
 }
 
 func (r *relay) end(conns ...net.Conn) {
