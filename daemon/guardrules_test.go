@@ -15,7 +15,7 @@ func TestWhatIsSaidOfASourceHoldsAtOnceAndForAllItsDomains(t *testing.T) {
 	d, _ := newDaemon(t, privateAllowed)
 	source := account.Source{Host: "Imap.Old.Example", Port: 993, TLS: account.TLSImplicit}
 	d.addDomain(t, source, account.Open)
-	other, err := d.store.AddDomain(t.Context(), account.Domain{Name: "example.net", Source: source, Accounts: account.AccountsListed})
+	_, err := d.store.AddDomain(t.Context(), account.Domain{Name: "example.net", Source: source, Accounts: account.AccountsListed})
 	must(t, err)
 	mx, out := []string{"mx.new.example"}, []string{"192.0.2.1"}
 	set := func(name string, g control.GuardOptions) control.Domain {
@@ -40,10 +40,10 @@ func TestWhatIsSaidOfASourceHoldsAtOnceAndForAllItsDomains(t *testing.T) {
 	must(t, d.buildHook(t.Context())) // as at the next start
 	want(12)
 	for _, next := range []account.DomainState{account.Cutover, account.Draining} {
-		other, err = d.store.Domain(t.Context(), "example.net")
+		other, err := d.store.Domain(t.Context(), "example.net")
 		must(t, err, d.store.MoveDomain(t.Context(), other, next, []byte("{}")))
 	}
-	other, err = d.store.Domain(t.Context(), "example.net")
+	other, err := d.store.Domain(t.Context(), "example.net")
 	must(t, err)
 	memory, err := d.cutoverMemory(t.Context(), other)
 	must(t, err, d.closeDomain(t.Context(), other, memory))

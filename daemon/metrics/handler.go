@@ -17,8 +17,8 @@ func Handler(counters *Counters, words Words, look func(context.Context) View, r
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(counters.all()...)
 	registry.MustRegister(viewed{words, look}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		format := expfmt.Negotiate(r.Header)
+	format := expfmt.NewFormat(expfmt.TypeTextPlain) // what every reader takes
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		text, err := written(registry, format)
 		if err != nil {
 			report(err)

@@ -37,7 +37,12 @@ func scrape(t *testing.T, c *Counters, v View) map[string]*dto.MetricFamily {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	handler := Handler(c, words, func(context.Context) View { return v }, func(err error) { t.Error(err) })
-	handler.ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	request := httptest.NewRequest("GET", "/metrics", nil)
+	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2") // as Prometheus asks
+	handler.ServeHTTP(recorder, request)
+	if kind := recorder.Header().Get("Content-Type"); recorder.Code == 200 && !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
+		t.Errorf("the answer is of type %q", kind)
+	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(recorder.Body)
 	if err != nil || recorder.Code != 200 {

@@ -112,13 +112,12 @@ type Creation struct {
 	At     time.Time
 }
 
-// CreatedByLogin returns those made after a time, oldest first: row and password hash are of one transaction then.
+// CreatedByLogin returns those made after a time, oldest first. One that was imported meanwhile, and whose owner has logged in
+// since, counts too: that only delays others.
 func (s *Store) CreatedByLogin(ctx context.Context, since time.Time) (creations []Creation, err error) {
-	const together = time.Second
 	rows, err := s.read.QueryContext(ctx, `
 SELECT domain.name, account.created_at_ms FROM account JOIN domain ON domain.domain_id = account.domain_id
-WHERE account.created_at_ms > $1 AND switched_at_ms BETWEEN account.created_at_ms AND account.created_at_ms + $2 ORDER BY account.created_at_ms`,
-		milliseconds(since), together.Milliseconds())
+WHERE account.created_at_ms > $1 AND password_hash <> '' ORDER BY account.created_at_ms`, milliseconds(since))
 	if err != nil {
 		return nil, fmt.Errorf("reading new accounts: %w", err)
 	}
