@@ -58,10 +58,11 @@ faults: ## a real process on Dovecot 2.3 and 2.4, cut and killed at every bounda
 	@scripts/dovecot-2.4.sh
 	REQUIRE=1 go test -count=1 -timeout 6h -v ./test/faults -thin 1 -repeats $(FAULT_REPEATS)
 
-logins: ## first logins by every protocol and transport, crowds of them, a storm, and live migrations, on Dovecot 2.3 and 2.4
+logins: ## first logins by every protocol and transport, crowds of them, storms and what they cost others, and live migrations, on Dovecot 2.3 and 2.4
 	@scripts/need.sh $(BUILD_PACKAGES) $(SERVER_PACKAGES) debootstrap
 	@scripts/dovecot-2.4.sh
-	REQUIRE=1 go test -count=1 -timeout 30m -v ./test/logins ./test/live
+	REQUIRE=1 go test -count=1 -timeout 90m -v ./test/logins -guesses 10000
+	REQUIRE=1 go test -count=1 -timeout 30m -v ./test/live
 
 demo: ## the story, on real servers; KEEP=1 leaves it running
 	@scripts/need.sh ca-certificates $(SERVER_PACKAGES)
