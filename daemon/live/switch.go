@@ -27,7 +27,7 @@ const (
 	// holdAtMost bounds the time during which logins wait; then the owner goes back to the source.
 	holdAtMost = time.Minute
 	// mostPasses is how often the difference is copied before the source counts as restless.
-	mostPasses = 5
+	mostPasses = 10
 	// kickWithin is how long Dovecot may take to end sessions, and kickLooks how often it is asked.
 	kickWithin = 10 * time.Second
 	kickLooks  = 20 * time.Millisecond

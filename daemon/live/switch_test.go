@@ -19,8 +19,9 @@ type world struct {
 	route   account.Route // in the database
 	files   account.Route // what Dovecot's files say, and it has seen
 	proxied int           // sessions at the source
-	late    int           // logins that Dovecot is still passing on; each arrives after a pass
+	late    int           // logins that Dovecot is still passing on; each arrives after a pass that found nothing
 	passed  bool          // the last step was one
+	ghosts  int           // letters that an ended session sent, and that the source stores only during the next pass
 	source  int           // letters there
 	here    int           // of these, copied
 	problem error
@@ -65,8 +66,8 @@ func (w *world) work() {
 	}
 }
 
-func (w *world) Move(_ context.Context, to account.Route, problem error) error {
-	if err := w.step("move to " + string(to)); err != nil {
+func (w *world) Move(ctx context.Context, to account.Route, problem error) error {
+	if err := errors.Join(ctx.Err(), w.step("move to "+string(to))); err != nil {
 		return err
 	}
 	if _, err := account.NextRoute(w.route, to); err != nil {
@@ -76,8 +77,8 @@ func (w *world) Move(_ context.Context, to account.Route, problem error) error {
 	return nil
 }
 
-func (w *world) Publish(context.Context) error {
-	if err := w.step("publish"); err != nil {
+func (w *world) Publish(ctx context.Context) error {
+	if err := errors.Join(ctx.Err(), w.step("publish")); err != nil {
 		return err
 	}
 	w.files = w.route
@@ -97,7 +98,7 @@ func (w *world) Kick(context.Context) error {
 	if err := w.step("kick"); err != nil {
 		return err
 	}
-	w.proxied = 0
+	w.proxied, w.ghosts = 0, 1
 	return nil
 }
 
@@ -106,7 +107,8 @@ func (w *world) Pass(context.Context) (int, error) {
 		return 0, err
 	}
 	changes := w.source - w.here
-	w.here, w.passed = w.source, true
+	w.here, w.passed = w.source, changes == 0
+	w.source, w.ghosts = w.source+w.ghosts, 0
 	return changes, nil
 }
 
@@ -227,6 +229,7 @@ func TestAnEmptyTableIsNobodyOnlyWhenDovecotDoesNotComplain(t *testing.T) {
 		{name: "a complaint about something else", out: heading, complaints: "Error: net_connect_unix(stats-writer) failed"},
 		{name: "somebody is passed on", out: heading + "anna@example.org\timap\t::1\t::9\t993\n", sessions: 1},
 		{name: "nobody could be asked", out: "\n", complaints: refused, fails: true},
+		{name: "nobody could be asked, in other words", out: "\n", complaints: "Error: no", fails: true},
 		{name: "not everybody could be asked", out: heading, complaints: refused, fails: true},
 		{name: "2.4 always has a heading", out: "\n", anvil: true, fails: true},
 	} {

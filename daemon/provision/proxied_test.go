@@ -158,6 +158,14 @@ func TestLeadSendsEveryLoginToWhereTheAccountIs(t *testing.T) {
 			t.Errorf("%s leads to %s, %v; want %s", service, got, err, want)
 		}
 	}
+	b.move(t, anna, account.RouteHeld)
+	if err := b.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.move(t, anna, account.RouteSource) // rolled back, and not published yet
+	if got, err := lead("imap"); got != account.RouteSource || err != nil || !strings.Contains(b.proxied(t), "proxy=y") {
+		t.Errorf("a login leads to %s, %v, and Dovecot finds no entry: %q", got, err, b.proxied(t))
+	}
 	if a := b.account(t, anna); a.Switching.Urgent != "" {
 		t.Errorf("urgent before POP3: %+v", a)
 	}
