@@ -128,6 +128,8 @@ func (d *Daemon) measureAccounts(ctx context.Context, domains []metrics.Domain, 
 			domains[i].Accounts[string(c.State)] = c.Accounts
 			domains[i].Paused += c.Paused
 			domains[i].Stuck += c.Stuck
+			domains[i].PassedOn += c.PassedOn
+			domains[i].Held += c.Held
 		}
 	}
 	return err

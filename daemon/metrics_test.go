@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"database/sql"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -47,13 +48,18 @@ func TestNoMetricHoldsAnAddressOrAPassword(t *testing.T) { // S1
 	must(t, d.buildMilter(t.Context()))
 	of := d.addDomain(t, down(t), account.Open)
 	a := d.addAccount(t, of, anna, account.Following)
+	d.addAccount(t, of, carla, account.Copying)
+	must(t, d.store.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE account SET route = 'source' WHERE address = $1`, carla)
+		return err
+	}))
 	must(t, d.store.SetStuck(t.Context(), anna, "c4nary reason", "c4nary hint"))
 	for i, user := range []string{string(anna), string(anna), string(anna), string(anna), string(bob), "c4nary@c4nary.example", "c4nary", "anna+c4nary@" + domain, "anna@c4nary." + domain} {
 		d.hook.Decide(t.Context(), authhook.Attempt{User: user, Password: secret.FromString(fmt.Sprintf("c4nary %d", i)), Service: "c4nary"})
 	}
 	d.runPass(t.Context(), schedule.Lease{}, a)
 	text, families := d.scraped(t)
-	for _, secret := range []string{"@", "c4nary", "anna", "bob"} {
+	for _, secret := range []string{"@", "c4nary", "anna", "bob", "carla"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q is in the metrics:\n%s", secret, text)
 		}
@@ -70,6 +76,8 @@ func TestNoMetricHoldsAnAddressOrAPassword(t *testing.T) { // S1
 		`mailstork_passes_ended_total{domain="example.org",result="failed"} 1`,
 		`mailstork_accounts{domain="example.org",state="following"} 1`,
 		`mailstork_accounts_stuck{domain="example.org"} 1`,
+		`mailstork_accounts_passed_on{domain="example.org"} 1`,
+		`mailstork_accounts_held{domain="example.org"} 0`,
 		`mailstork_domain_state{domain="example.org",state="open"} 1`,
 		`mailstork_database_readable 1`,
 	} {

@@ -30,7 +30,8 @@ SELECT account_id, domain.name, address, account.state, paused, stuck, hint, ord
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	selectCensus = `
-SELECT domain.name, account.state, count(*), count(*) FILTER (WHERE paused = 1), count(*) FILTER (WHERE stuck <> '')
+SELECT domain.name, account.state, count(*), count(*) FILTER (WHERE paused = 1), count(*) FILTER (WHERE stuck <> ''),
+       count(*) FILTER (WHERE route = 'source'), count(*) FILTER (WHERE route = 'held')
 FROM account JOIN domain ON domain.domain_id = account.domain_id GROUP BY domain.name, account.state`
 
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`
