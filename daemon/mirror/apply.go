@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -35,19 +37,20 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 	if err := r.makeWanted(ctx, w.appends); err != nil {
 		return err
 	}
-	if err := r.storeFlags(ctx, w.stores); err != nil {
-		return err
-	}
 	if err := r.checkRoom(ctx, w.appends); err != nil {
+		if full := (*Error)(nil); errors.As(err, &full) { // flags need no room
+			err = cmp.Or(r.change(ctx, w.stores, nil), err)
+		}
 		return err
 	}
 	if err := r.copy(ctx, w.appends); err != nil {
 		return err
 	}
-	if len(r.problems) == 0 || len(w.appends) == 0 { // what was moved is in its new place before the old copy goes
-		if err := r.expunge(ctx, w.expunges); err != nil {
-			return err
-		}
+	if len(r.problems) > 0 && len(w.appends) > 0 { // what was moved is in its new place before the old copy goes
+		w.expunges = nil
+	}
+	if err := r.change(ctx, w.stores, w.expunges); err != nil {
+		return err
 	}
 	if err := r.refile(ctx); err != nil {
 		return err

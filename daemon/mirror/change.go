@@ -82,34 +82,63 @@ func (r *round) refusedHere(conn destinationConn, f *ledger.Folder, what string,
 	return nil
 }
 
-// storeFlags applies the source's changes, many messages at a time.
-func (r *round) storeFlags(ctx context.Context, stores []StoreFlags) error {
-	if len(stores) == 0 {
-		return nil
+// changes are what is done to messages that are in one folder here.
+type changes struct {
+	stores   []StoreFlags
+	expunges []Expunge
+}
+
+// change applies the source's changes to messages that are here, folder by folder, spread over the connections. Each
+// folder is opened once: Dovecot reads its whole list of files for it.
+func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expunge) error {
+	places := map[string]*changes{}
+	at := func(name string) *changes {
+		if places[name] == nil {
+			places[name] = &changes{}
+		}
+		return places[name]
 	}
-	r.phase("flags", "")
-	groups := map[string][]StoreFlags{}
 	for _, s := range stores {
-		key := strings.Join([]string{s.DestinationName, ledger.JoinFlags(s.Add), ledger.JoinFlags(s.Remove)}, "\x00")
+		at(s.DestinationName).stores = append(at(s.DestinationName).stores, s)
+	}
+	for _, e := range expunges {
+		at(e.DestinationName).expunges = append(at(e.DestinationName).expunges, e)
+	}
+	names := slices.Sorted(mapKeys(places))
+	hands := 1 + (len(stores)+len(expunges))/pairMessages
+	return r.spread(newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
+		r.phase("changing", "")
+		return r.changePlace(ctx, pr, names[i], places[names[i]])
+	})
+}
+
+func (r *round) changePlace(ctx context.Context, pr *pair, name string, c *changes) error {
+	conn, err := pr.to(ctx) // copying may have cost the connection
+	if err != nil {
+		return err
+	}
+	selected, err := conn.Select(ctx, name)
+	if err != nil {
+		return onDestination(err)
+	}
+	r.keywordsKnown(selected, c.stores)
+	groups := map[string][]StoreFlags{}
+	for _, s := range c.stores {
+		key := ledger.JoinFlags(s.Add) + "\x00" + ledger.JoinFlags(s.Remove)
 		groups[key] = append(groups[key], s)
 	}
-	conn := r.pairs[0].destination
-	selected := wire.Selected{}
 	for _, key := range slices.Sorted(mapKeys(groups)) {
-		group := groups[key]
-		var err error
-		if name := group[0].DestinationName; selected.Raw != name {
-			if selected, err = conn.Select(ctx, name); err != nil {
-				return onDestination(err)
-			}
-		}
-		if err := r.storeGroup(ctx, conn, selected, group); err != nil {
+		if err := r.storeGroup(ctx, conn, selected, groups[key]); err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(c.expunges) == 0 {
+		return nil
+	}
+	return r.expungeGroup(ctx, conn, selected, c.expunges)
 }
 
+// storeGroup applies one change of flags to many messages.
 func (r *round) storeGroup(ctx context.Context, conn destinationConn, selected wire.Selected, group []StoreFlags) error {
 	var uids []uint32
 	for _, s := range group {
@@ -136,36 +165,11 @@ func (r *round) storeGroup(ctx context.Context, conn destinationConn, selected w
 	})
 }
 
-// expunge removes our copies of what left the source, unless somebody changed them since (L4).
-func (r *round) expunge(ctx context.Context, expunges []Expunge) error {
-	if len(expunges) == 0 {
-		return nil
-	}
-	r.phase("removing", "")
-	groups := map[string][]Expunge{}
-	for _, e := range expunges {
-		groups[e.DestinationName] = append(groups[e.DestinationName], e)
-	}
-	for _, name := range slices.Sorted(mapKeys(groups)) {
-		if err := r.expungeGroup(ctx, name, groups[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) error {
-	conn, err := r.pairs[0].to(ctx) // copying may have cost the connection
-	if err != nil {
-		return err
-	}
-	selected, err := conn.Select(ctx, name)
-	if err != nil {
-		return onDestination(err)
-	}
+// expungeGroup removes our copies of what left the source, unless somebody changed them since (L4).
+func (r *round) expungeGroup(ctx context.Context, conn destinationConn, selected wire.Selected, group []Expunge) error {
 	slices.SortFunc(group, func(a, b Expunge) int { return int(a.UID) - int(b.UID) })
 	flags := map[uint32]string{}
-	err = conn.Flags(ctx, expungeUIDs(group), func(uid uint32, now []string) { flags[uid] = keepFlags(now) })
+	err := conn.Flags(ctx, expungeUIDs(group), func(uid uint32, now []string) { flags[uid] = keepFlags(now) })
 	if err != nil {
 		return onDestination(err)
 	}
@@ -176,7 +180,9 @@ func (r *round) expungeGroup(ctx context.Context, name string, group []Expunge) 
 	if err := conn.Expunge(ctx, expungeUIDs(group)); err != nil {
 		return onDestination(err)
 	}
-	r.here[name].Messages -= uint32(len(group))
+	r.mu.Lock()
+	r.here[selected.Raw].Messages -= uint32(len(group))
+	r.mu.Unlock()
 	return r.record(ctx, "expunged", func(tx *ledger.Tx) error {
 		for _, e := range group {
 			if err := tx.SetFate(e.Key, ledger.Deleted, reasonSource); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
 )
 
 const (
@@ -29,6 +30,21 @@ func (r *round) keyworded(name string, flags []string) {
 
 func isKeyword(flag string) bool { return flag != "" && !strings.HasPrefix(flag, `\`) }
 
+// keywordsKnown keeps what a folder here said of its keywords when it was opened, after everything was copied, so that
+// it need not be opened again; unless flags are about to be stored that it may not have yet.
+func (r *round) keywordsKnown(selected wire.Selected, stores []StoreFlags) {
+	for _, s := range stores {
+		for _, flag := range s.Add {
+			if isKeyword(flag) && !slices.ContainsFunc(selected.Flags, func(known string) bool { return strings.EqualFold(known, flag) }) {
+				return
+			}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flagsHere[selected.Raw] = selected.Flags
+}
+
 // checkLimits finds out for each place that got keywords which of them it can't keep for good, and says so with the
 // folders that are kept there (L6: reported, never silent).
 func (r *round) checkLimits(ctx context.Context) error {
@@ -40,15 +56,19 @@ func (r *round) checkLimits(ctx context.Context) error {
 		return err
 	}
 	for _, name := range slices.Sorted(mapKeys(r.keywords)) {
-		selected, err := conn.Examine(ctx, name)
-		if err != nil {
-			if conn.Err() != nil {
-				return onDestination(err)
+		flags, known := r.flagsHere[name]
+		if !known {
+			selected, err := conn.Examine(ctx, name)
+			if err != nil {
+				if conn.Err() != nil {
+					return onDestination(err)
+				}
+				continue // it has gone meanwhile
 			}
-			continue // it has gone meanwhile
+			flags = selected.Flags
 		}
 		// FLAGS tells keywords in the order of their letters.
-		past := slices.DeleteFunc(slices.Clone(selected.Flags), func(flag string) bool { return !isKeyword(flag) })
+		past := slices.DeleteFunc(slices.Clone(flags), func(flag string) bool { return !isKeyword(flag) })
 		past = past[min(len(past), keywordLetters):]
 		if err := r.noteLimits(ctx, name, past); err != nil {
 			return err

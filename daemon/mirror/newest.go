@@ -92,7 +92,7 @@ func (r *round) waitingInbox() *ledger.Folder {
 // of them is here already, or the source does not answer as it should.
 func (r *round) lookAtNewest(ctx context.Context, pr *pair, f *ledger.Folder) (*View, error) {
 	view := View{Policy: r.Policy}
-	counts, err := r.Ledger.Count(ctx, r.Account.ID)
+	counts, err := r.tally(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,9 @@ type pass struct {
 	writer *ledger.Writer
 	id     string // of this pass, in the names of its batches
 
-	telling  sync.Mutex // guards progress
+	counting sync.Mutex            // guards counts, and is held while they are made
+	counts   []ledger.FolderCounts // nil: not known
+	telling  sync.Mutex            // guards progress
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
@@ -125,12 +127,25 @@ func (p *pass) record(ctx context.Context, point string, work func(*ledger.Tx) e
 	if err := p.Step(ctx, "record "+point); err != nil {
 		return err
 	}
+	p.counting.Lock()
+	p.counts = nil
+	p.counting.Unlock()
 	return p.writer.Record(ctx, work)
+}
+
+// tally counts the rows of the account, again only when some were written since.
+func (p *pass) tally(ctx context.Context) (_ []ledger.FolderCounts, err error) {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	if p.counts == nil {
+		p.counts, err = p.Ledger.Count(ctx, p.Account.ID)
+	}
+	return p.counts, err
 }
 
 func (p *pass) result(ctx context.Context) (Result, error) {
 	ctx = context.WithoutCancel(ctx) // what was done is told also when somebody stopped the pass
-	counts, err := p.Ledger.Count(ctx, p.Account.ID)
+	counts, err := p.tally(ctx)
 	result := Result{
 		Total: ledger.Total(counts), New: p.fresh, Changes: p.changes + p.early, Held: p.held, Oddities: p.oddities,
 		Appended: p.progress.Messages, Octets: p.progress.Octets,
@@ -151,15 +166,16 @@ type round struct {
 	*pass
 	pairs []*pair
 
-	listing  map[string]wire.Folder // of the source, by raw name
-	rules    map[int64]folderRule
-	keywords map[string]bool  // places that got messages with keywords
-	limits   map[int64]string // what they can't keep for good, by source folder
-	view     View
-	folders  map[int64]*ledger.Folder
-	afresh   map[int64]string // new folders' places if those that left held none
-	compared map[int64]bool   // folders whose source was listed in full
-	worked   []int64          // IDs of the view's folders
+	listing   map[string]wire.Folder // of the source, by raw name
+	rules     map[int64]folderRule
+	keywords  map[string]bool     // places that got messages with keywords
+	flagsHere map[string][]string // that places told when they were opened after the copying
+	limits    map[int64]string    // what they can't keep for good, by source folder
+	view      View
+	folders   map[int64]*ledger.Folder
+	afresh    map[int64]string // new folders' places if those that left held none
+	compared  map[int64]bool   // folders whose source was listed in full
+	worked    []int64          // IDs of the view's folders
 
 	mu         sync.Mutex // guards what follows
 	here       map[string]*hereMark
@@ -183,7 +199,7 @@ type hereMark struct {
 func newRound(p *pass) *round {
 	r := &round{
 		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{},
-		here: map[string]*hereMark{}, problems: map[int64]string{}, rules: map[int64]folderRule{}, keywords: map[string]bool{}, limits: map[int64]string{}, listing: map[string]wire.Folder{},
+		here: map[string]*hereMark{}, problems: map[int64]string{}, rules: map[int64]folderRule{}, keywords: map[string]bool{}, limits: map[int64]string{}, flagsHere: map[string][]string{}, listing: map[string]wire.Folder{},
 	}
 	for range p.Pairs {
 		r.pairs = append(r.pairs, &pair{o: p.Options, ahead: map[int]int64{}})
@@ -243,12 +259,13 @@ func (r *round) fence(ctx context.Context) error {
 	return r.settle(ctx)
 }
 
-// connect opens the first connection to each side at the same time.
+// connect opens the first connection to each side at the same time, and counts rows meanwhile.
 func (r *round) connect(ctx context.Context) error {
 	r.phase("connecting", "")
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { _, err := r.pairs[0].from(groupCtx); return err })
 	group.Go(func() error { _, err := r.pairs[0].to(groupCtx); return err })
+	group.Go(func() error { _, err := r.tally(groupCtx); return err })
 	return group.Wait()
 }
 

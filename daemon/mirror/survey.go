@@ -31,10 +31,14 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.newestFirst(ctx); err != nil {
 		return err
 	}
-	if err := r.lookAtFolders(ctx); err != nil {
+	var places map[string]look
+	var group errgroup.Group
+	group.Go(func() error { return r.lookAtFolders(ctx) })
+	group.Go(func() error { places = r.lookAtPlaces(ctx); return nil })
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := r.lookHere(ctx); err != nil {
+	if err := r.lookHere(ctx, places); err != nil {
 		return err
 	}
 	return r.fill(ctx)
@@ -172,7 +176,7 @@ func (r *round) lookAtFolders(ctx context.Context) error {
 			r.view.Folders = append(r.view.Folders, *view)
 		}
 	}
-	counts, err := r.Ledger.Count(ctx, r.Account.ID)
+	counts, err := r.tally(ctx)
 	r.view.Policy, r.view.Rows = r.Policy, ledger.Total(counts).Present
 	if err == nil && r.Deliveries != nil {
 		r.view.Deliveries, err = r.Deliveries.Unclaimed(ctx, r.Account.Address)
@@ -204,9 +208,32 @@ func (r *round) hasProblem(folderID int64) bool {
 	return r.problems[folderID] != ""
 }
 
+// look is one at a destination folder, and what it brought.
+type look struct {
+	view *DestinationView
+	err  error
+}
+
+// lookAtPlaces looks at the places of the chosen folders while the source is being listed.
+func (r *round) lookAtPlaces(ctx context.Context) map[string]look {
+	looked := map[string]look{}
+	for _, id := range r.worked {
+		name := r.folders[id].DestinationName
+		if _, done := looked[name]; done || r.hasProblem(id) {
+			continue
+		}
+		view, err := r.lookAtPlace(ctx, name)
+		looked[name] = look{view, err}
+		if r.pairs[0].destination.Err() != nil {
+			break
+		}
+	}
+	return looked
+}
+
 // lookHere lists the destination folders of the chosen folders, and those in which rows of theirs have their place.
 // A ledger without rows may have been lost: then every folder here is looked at.
-func (r *round) lookHere(ctx context.Context) error {
+func (r *round) lookHere(ctx context.Context, looked map[string]look) error {
 	r.view.Destinations = map[string]*DestinationView{}
 	names := map[string]bool{}
 	for _, f := range r.view.Folders {
@@ -228,7 +255,11 @@ func (r *round) lookHere(ctx context.Context) error {
 		}
 	}
 	for _, name := range slices.Sorted(mapKeys(names)) {
-		here, err := r.lookAtPlace(ctx, name)
+		p, done := looked[name]
+		if !done {
+			p.view, p.err = r.lookAtPlace(ctx, name)
+		}
+		here, err := p.view, p.err
 		if err != nil && wire.Refused(err) != nil && r.pairs[0].destination.Err() == nil {
 			r.leaveOut(name, err)
 			continue
