@@ -22,6 +22,25 @@ func (l *Ledger) Messages(ctx context.Context, folderID int64) ([]Message, error
 	return queryInto(ctx, l, "reading messages", all, selectMessages, newMessageScanner().scan, folderID)
 }
 
+// Rows returns the rows of a folder by UIDVALIDITY and UID, packed.
+func (l *Ledger) Rows(ctx context.Context, folderID int64) (rows Rows, err error) {
+	n := 0
+	if err := l.db.Reader().QueryRowContext(ctx, countRows, folderID).Scan(&n); err != nil {
+		return rows, fmt.Errorf("counting messages: %w", err)
+	}
+	rows.all = make([]packed, 0, n) // growing would take twice the memory of 100,000 rows
+	messages := newMessageScanner()
+	scan := func(r row) (none struct{}, err error) {
+		m, err := messages.scan(r)
+		if err == nil {
+			rows.Append(m)
+		}
+		return none, err
+	}
+	_, err = query(ctx, l, "reading rows", selectMessages, scan, folderID)
+	return rows, err
+}
+
 // Message returns one row, or found false.
 func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, err error) {
 	rows, err := query(ctx, l, "reading "+key.String(), selectMessage, newMessageScanner().scan, key.FolderID, key.UIDValidity, key.UID)

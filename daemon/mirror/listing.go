@@ -131,12 +131,12 @@ func (r *round) listFrom(ctx context.Context, pr *pair, view *FolderView, from u
 
 // withoutRow returns the listed UIDs that no living row stands for.
 func withoutRow(view *FolderView) (uids []uint32) {
-	rows := view.Rows
+	i, rows := 0, view.Rows
 	for _, uid := range view.UIDs {
-		for len(rows) > 0 && (rows[0].UIDValidity != view.UIDValidity || rows[0].UID < uid) {
-			rows = rows[1:]
+		for i < rows.Len() && (rows.Key(i).UIDValidity != view.UIDValidity || rows.Key(i).UID < uid) {
+			i++
 		}
-		if len(rows) == 0 || rows[0].UID != uid || rows[0].SourceGone {
+		if i == rows.Len() || rows.Key(i).UID != uid || rows.Gone(i) {
 			uids = append(uids, uid)
 		}
 	}

@@ -102,7 +102,7 @@ func (n *needing) destination(d *difference) {
 		n.bodies(name, func(m DestinationMessage) bool { return m.HeaderRead && m.Fingerprint.IsZero() })
 	}
 	renumbered := map[string]bool{}
-	for _, row := range d.view.Rows {
+	for row := range d.view.Rows.All() {
 		if row.Stage != ledger.Confirmed || row.Fate != ledger.Copied || row.Place.UID == 0 {
 			continue
 		}

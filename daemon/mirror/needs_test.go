@@ -110,9 +110,10 @@ func with(row ledger.Message, change func(*ledger.Message)) ledger.Message { cha
 
 // box is a folder whose source holds the given messages.
 func box(id int64, name string, rows []ledger.Message, messages ...SourceMessage) FolderView {
-	f := FolderView{Folder: ledger.Folder{ID: id, SourceName: name, DestinationName: name}, Listed: true, UIDValidity: sourceValidity, Rows: rows, Messages: messages}
-	for i := range f.Rows {
-		f.Rows[i].FolderID = id
+	f := FolderView{Folder: ledger.Folder{ID: id, SourceName: name, DestinationName: name}, Listed: true, UIDValidity: sourceValidity, Messages: messages}
+	for _, row := range rows {
+		row.FolderID = id
+		f.Rows.Append(row)
 	}
 	for _, m := range messages {
 		f.UIDs = append(f.UIDs, m.UID)
@@ -133,7 +134,7 @@ func place(uids []uint32, foreign ...DestinationMessage) *DestinationView {
 func scene(policy Policy, folders []FolderView, places map[string]*DestinationView, deliveries ...Delivery) View {
 	v := View{Policy: policy, Folders: folders, Destinations: places, Deliveries: deliveries}
 	for _, f := range folders {
-		for _, row := range f.Rows {
+		for row := range f.Rows.All() {
 			if !row.SourceGone {
 				v.Rows++
 			}

@@ -35,7 +35,7 @@ func (r *round) newestFirst(ctx context.Context) error {
 		return err
 	}
 	// What may be here already is left to the plan that sees everything.
-	w := work{appends: withoutRows(sortOut(Plan(r.view)).appends, view.Folders[0].Rows)}
+	w := work{appends: withoutRows(sortOut(Plan(r.view)).appends, view.Folders[0].Rows.Messages())}
 	if err := r.checkRoom(ctx, w.appends); err != nil {
 		if full := (*Error)(nil); errors.As(err, &full) {
 			return nil // the plan that sees everything knows how much is missing
@@ -156,7 +156,7 @@ func (r *round) listNewest(ctx context.Context, pr *pair, f *ledger.Folder) (*Fo
 			return nil, err
 		}
 		if has(view.UIDs, row.UID) {
-			view.Rows = append(view.Rows, row)
+			view.Rows.Append(row)
 		}
 	}
 	return view, err

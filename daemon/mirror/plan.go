@@ -71,7 +71,7 @@ func (p *planner) places() {
 	p.unreachable = map[ledger.Key]bool{}
 	for _, d := range p.folders {
 		astray := map[string][]ledger.Message{}
-		for _, row := range d.view.Rows {
+		for row := range d.view.Rows.All() {
 			if row.Stage != ledger.Confirmed || row.Fate != ledger.Copied || row.Place.UID == 0 {
 				continue
 			}
@@ -329,7 +329,7 @@ func (p *planner) gone() {
 	}
 	for i := range p.view.Folders {
 		f := &p.view.Folders[i]
-		for _, row := range f.Rows {
+		for row := range f.Rows.All() {
 			if row.SourceGone && p.follows(row) && !(f.Listed && row.UIDValidity == f.UIDValidity && has(f.UIDs, row.UID)) {
 				p.expunge(f, row) // an earlier pass decided it and did not come to do it
 			}

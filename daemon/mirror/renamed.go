@@ -41,7 +41,7 @@ func (p *planner) foldersRenamed() (found []Operation) {
 }
 
 func isNew(f *FolderView) bool {
-	return f.Listed && !f.Left && len(f.Rows) == 0 && f.Folder.ComparedAt.IsZero()
+	return f.Listed && !f.Left && f.Rows.Len() == 0 && f.Folder.ComparedAt.IsZero()
 }
 
 // sameMessages counts the rows whose messages a new folder has. Under one UIDVALIDITY the UIDs must agree: one that
@@ -90,7 +90,7 @@ func (p *planner) newPlaceOf(f, as *FolderView) string {
 		return ""
 	}
 	ours := 0
-	for _, row := range f.Rows {
+	for row := range f.Rows.All() {
 		if row.Fate == ledger.Deleted && row.Reason == reasonHere {
 			return ""
 		}

@@ -291,7 +291,7 @@ func (b *builder) ledger(w *words) error {
 		for _, change := range after {
 			change(&one)
 		}
-		f.Rows = append(f.Rows, one)
+		f.Rows.Append(one)
 	}
 	return nil
 }
@@ -374,17 +374,17 @@ func (b *builder) here(w *words) error {
 func (b *builder) finish() View {
 	for i := range b.view.Folders {
 		f := &b.view.Folders[i]
-		if (len(f.Rows) == 0 || b.unfinished[f.Folder.ID]) && !f.Left {
+		if (f.Rows.Len() == 0 || b.unfinished[f.Folder.ID]) && !f.Left {
 			f.Afresh = f.Folder.DestinationName
 		} else {
 			f.Folder.ComparedAt = time.Unix(1, 0)
 		}
-		slices.SortFunc(f.Rows, func(a, b ledger.Message) int {
+		f.Rows = ledger.RowsOf(slices.SortedFunc(f.Rows.All(), func(a, b ledger.Message) int {
 			return cmp.Or(cmp.Compare(a.UIDValidity, b.UIDValidity), cmp.Compare(a.UID, b.UID))
-		})
+		})...)
 		slices.SortFunc(f.Messages, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
 		slices.Sort(f.UIDs)
-		for _, row := range f.Rows {
+		for row := range f.Rows.All() {
 			if !row.SourceGone {
 				b.view.Rows++
 			}

@@ -189,7 +189,7 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 		return nil, nil
 	}
 	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip, Afresh: r.afresh[f.ID]}
-	if view.Rows, err = r.Ledger.Messages(ctx, f.ID); err != nil {
+	if view.Rows, err = r.Ledger.Rows(ctx, f.ID); err != nil {
 		return nil, err
 	}
 	line, listed := r.listing[f.SourceName]
@@ -241,7 +241,7 @@ func (r *round) lookHere(ctx context.Context, looked map[string]look) error {
 		if f.Afresh != "" {
 			names[f.Afresh] = true
 		}
-		for _, row := range f.Rows {
+		for row := range f.Rows.All() {
 			if row.Place.Folder != "" {
 				names[row.Place.Folder] = true
 			}

@@ -55,7 +55,7 @@ type FolderView struct {
 	// Afresh is the place here that the folder would get if those that left the source held none; "" where it has one.
 	Afresh   string
 	Messages []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
-	Rows     []ledger.Message
+	Rows     ledger.Rows
 	Skip     string // why nothing new of it is copied; empty: it is
 }
 
@@ -114,9 +114,9 @@ func compare(f *FolderView, policy Policy) *difference {
 	if !f.Listed {
 		return d
 	}
-	alive := make([]uint32, 0, len(f.Rows))
+	alive := make([]uint32, 0, f.Rows.Len())
 	messages := f.Messages
-	for _, row := range f.Rows {
+	for row := range f.Rows.All() {
 		if row.UIDValidity != f.UIDValidity {
 			if !row.SourceGone {
 				d.stale = append(d.stale, row)

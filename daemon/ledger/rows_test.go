@@ -1,0 +1,41 @@
+package ledger
+
+import (
+	"reflect"
+	"testing"
+
+	"mailstork/daemon/letter"
+)
+
+func TestPackedRowsUnpackToWhatTheyWere(t *testing.T) {
+	full := Message{
+		Key: Key{FolderID: 7, UIDValidity: 8, UID: 9}, Stage: Parked, Fate: Refused, Reason: "why", KeptFile: "/kept",
+		Place: Place{Folder: "Elsewhere", UIDValidity: 10, UID: 11}, Appended: true, Intent: Intent{Batch: "b.1", UIDNext: 12},
+		Digest: [letter.DigestSize]byte{13}, Fingerprint: letter.Fingerprint{14}, Size: 1 << 40, Date: -15, Flags: `\Seen work`, SourceGone: true,
+	}
+	if v := reflect.ValueOf(full); true { // a new field must be packed, too
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Fatalf("the test leaves %s empty", v.Type().Field(i).Name)
+			}
+		}
+	}
+	want := []Message{{Key: Key{FolderID: 7}}, full, {Key: Key{FolderID: 7, UID: 1}, Flags: `\Seen`}}
+	rows := RowsOf(want...)
+	if got := rows.Messages(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if rows.Len() != 3 || rows.Key(1) != full.Key || !rows.Gone(1) || rows.Gone(0) {
+		t.Errorf("length, key or absence differ: %d, %v", rows.Len(), rows.Key(1))
+	}
+}
+
+func TestRowsOfAFolderAreItsMessages(t *testing.T) {
+	b := open(t)
+	b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(3), b.letter(5)}) })
+	b.record(func(tx *Tx) error { return tx.Confirm(b.key(3), Place{Folder: "Moved", UIDValidity: 9, UID: 41}) })
+	rows, err := b.Rows(t.Context(), b.folder.ID)
+	if got := rows.Messages(); err != nil || len(got) != 2 || !reflect.DeepEqual(got, b.messages()) {
+		t.Errorf("got %+v, %v, want %+v", got, err, b.messages())
+	}
+}
