@@ -159,6 +159,13 @@ type hands struct {
 
 // Move implements live.Hands. A problem is kept with the account and delays the next try.
 func (h *hands) Move(ctx context.Context, to account.Route, problem error) error {
+	if to == account.RouteHeld {
+		release, err := h.provisioner.Hold(ctx, h.a.Address)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	var before account.Account
 	err := h.store.Write(ctx, func(tx *sql.Tx) (err error) {
 		if before, err = h.store.AccountIn(ctx, tx, h.a.Address); err != nil {

@@ -56,6 +56,7 @@ type Provisioner struct {
 	files    *files
 
 	authorities string
+	onward      onward
 }
 
 // New checks the options; it does not touch the files.

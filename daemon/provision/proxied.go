@@ -98,21 +98,21 @@ func (p *Provisioner) Lead(ctx context.Context, address account.Address, service
 	ticker := time.NewTicker(holdLooks)
 	defer ticker.Stop()
 	for {
-		domain, member, err := p.Standing(ctx, address)
-		switch {
-		case ctx.Err() != nil:
-			return account.RouteHeld, nil
-		case err != nil:
-			return account.RouteHeld, err
-		case !leadsElsewhere(member) || slices.Contains(servicesHere, service):
-			return account.RouteHere, nil
-		case service != serviceIMAP:
-			return account.RouteHeld, p.urge(ctx, address, "its owner uses "+strings.ToUpper(service))
-		case member.Route == account.RouteSource:
-			if _, err := account.PassageOf(domain, member, p.authorities); err != nil {
-				return account.RouteHeld, fmt.Errorf("passing %s on to its source: %w", address, err)
+		if !p.onward.begin(address) { // it is about to be held
+			select {
+			case <-ctx.Done():
+				return account.RouteHeld, nil
+			case <-ticker.C:
 			}
-			return account.RouteSource, p.Publish(ctx)
+			continue
+		}
+		route, err := p.leadNow(ctx, address, service)
+		p.onward.end(address, route == account.RouteSource, time.Now())
+		switch {
+		case ctx.Err() != nil && route != account.RouteHere:
+			return account.RouteHeld, nil
+		case err != nil || route != "":
+			return route, err
 		}
 		select {
 		case <-ctx.Done():
@@ -120,6 +120,25 @@ func (p *Provisioner) Lead(ctx context.Context, address account.Address, service
 		case <-ticker.C:
 		}
 	}
+}
+
+// leadNow is Lead without waiting for a switch: an empty route means that one goes on.
+func (p *Provisioner) leadNow(ctx context.Context, address account.Address, service string) (account.Route, error) {
+	domain, member, err := p.Standing(ctx, address)
+	switch {
+	case err != nil:
+		return account.RouteHeld, err
+	case !leadsElsewhere(member) || slices.Contains(servicesHere, service):
+		return account.RouteHere, nil
+	case service != serviceIMAP:
+		return account.RouteHeld, p.urge(ctx, address, "its owner uses "+strings.ToUpper(service))
+	case member.Route == account.RouteHeld:
+		return "", nil
+	}
+	if _, err := account.PassageOf(domain, member, p.authorities); err != nil {
+		return account.RouteHeld, fmt.Errorf("passing %s on to its source: %w", address, err)
+	}
+	return account.RouteSource, p.Publish(ctx)
 }
 
 // urge makes the switch of an account urgent, and its next pass due, once.

@@ -224,3 +224,37 @@ func TestSetPasswordAndRenewDoNotSwitch(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+func TestAnEntryStaysUntilEveryLoginThatWasSentToItHasFoundIt(t *testing.T) {
+	b := newBench(t)
+	b.passOn(t, nil)
+	b.admitted(t, anna, hashA, "old password")
+	if route, err := b.Lead(t.Context(), anna, "imap"); route != account.RouteSource || err != nil {
+		t.Fatalf("got %s, %v", route, err)
+	}
+	sent := time.Now()
+	release, err := b.Hold(t.Context(), anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waited := time.Since(sent); waited < onwardWithin-100*time.Millisecond { // a bound from below
+		t.Errorf("the account may be held %s after a login was sent on", waited)
+	}
+	waits := make(chan account.Route, 1)
+	go func() { route, _ := b.Lead(t.Context(), anna, "imap"); waits <- route }()
+	b.move(t, anna, account.RouteHeld)
+	release()
+	b.move(t, anna, account.RouteHere)
+	if got := <-waits; got != account.RouteHere {
+		t.Errorf("a login that came meanwhile leads to %s", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	b.onward.begin(anna) // a login that never ends
+	if _, err := b.Hold(ctx, anna); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if !b.onward.begin(anna) {
+		t.Error("an account that could not be held stays shut")
+	}
+}
