@@ -126,7 +126,7 @@ func (d *Daemon) showDomain(ctx context.Context, domain account.Domain) (control
 // withoutCounts is what a domain is shown with besides its accounts.
 func withoutCounts(domain account.Domain) control.Domain {
 	return control.Domain{Name: domain.Name, State: domain.State, Source: domain.Source, Policy: domain.Accounts,
-		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, FirstLogin: domain.FirstLogin, Check: domain.Check, Guard: domain.Guard, CreatedAt: domain.CreatedAt,
+		MXHosts: domain.MXHosts, OutgoingAddresses: domain.OutgoingAddresses, Rules: domain.Rules, PasswordsOnly: domain.PasswordsOnly, FirstLogin: domain.FirstLogin, Notice: domain.Notice, Check: domain.Check, Guard: domain.Guard, CreatedAt: domain.CreatedAt,
 		ClosedAt: domain.ClosedAt, Accounts: map[account.State]int{}}
 }
 
@@ -271,7 +271,7 @@ func (d *Daemon) Account(ctx context.Context, address account.Address) (control.
 
 func (d *Daemon) showAccount(a account.Account, counts []ledger.FolderCounts) control.Account {
 	shown := control.Account{Address: a.Address, Domain: a.Domain, State: a.State, Paused: a.Paused, Stuck: a.Stuck, Hint: a.Hint,
-		SourceUser: a.SourceUser, Rules: a.Rules, SwitchedAt: a.SwitchedAt, Route: a.Route, Switching: a.Switching, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
+		SourceUser: a.SourceUser, Rules: a.Rules, Language: a.Language, SwitchedAt: a.SwitchedAt, Route: a.Route, Switching: a.Switching, LastPassAt: a.LastPassAt, NextPassAt: a.NextPassAt,
 		LastNewAt: a.LastNewAt, CreatedAt: a.CreatedAt, Messages: countMessages(counts)}
 	if schedule.Never(a.NextPassAt) {
 		shown.NextPassAt = time.Time{}

@@ -89,8 +89,8 @@ func (d *Daemon) mailMayBeLeft(ctx context.Context, before, after account.Domain
 	return nil
 }
 
-// SetAccount changes the rules that an account has of its own.
-func (d *Daemon) SetAccount(ctx context.Context, address account.Address, rules control.RuleOptions, dryRun bool) (control.AccountChanged, error) {
+// SetAccount changes what an account has of its own.
+func (d *Daemon) SetAccount(ctx context.Context, address account.Address, options control.AccountOptions, dryRun bool) (control.AccountChanged, error) {
 	a, err := d.account(ctx, address)
 	if err != nil {
 		return control.AccountChanged{}, err
@@ -98,13 +98,13 @@ func (d *Daemon) SetAccount(ctx context.Context, address account.Address, rules 
 	if a.State == account.Done {
 		return control.AccountChanged{}, control.Refused(fmt.Sprintf("account %s is done; nothing of it is copied any more", address), "mailstork domain report "+a.Domain)
 	}
-	before := a.Rules
-	if a.Rules, err = rules.Apply(before, "mailstork account set --help"); err != nil {
+	before := a
+	if a, err = options.Apply(before, "mailstork account set --help"); err != nil {
 		return control.AccountChanged{}, err
 	}
-	changed := control.AccountChanged{Changes: control.RuleChanges(before, a.Rules)}
+	changed := control.AccountChanged{Changes: control.AccountChanges(before, a)}
 	if len(changed.Changes) > 0 && !dryRun {
-		if err := d.store.SetAccountRules(ctx, address, a.Rules); err != nil {
+		if err := errors.Join(d.store.SetAccountRules(ctx, address, a.Rules), d.store.SetLanguage(ctx, address, a.Language)); err != nil {
 			return changed, d.changed(err)
 		}
 		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: a.Domain, Account: address, State: string(a.State), Detail: changesInWords(changed.Changes)})

@@ -253,6 +253,7 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Rules:   mirror.Rules{Account: a.Rules, Domain: domain.Rules},
 		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
 		Pairs:   d.config.Mirror.ConnectionsPerAccount, Newest: d.newestFirst(a), Refile: d.config.Mirror.Refile,
+		Notice: ownersLetter{domain, a}, Welcome: welcomes(domain, a),
 		Progress: func(p mirror.Progress) { d.progress.update(showProgress(a.Address, p)) },
 	}, nil
 }

@@ -155,6 +155,7 @@ func (a app) writeAccount(out io.Writer, d control.AccountDetail) {
 	if d.SourceUser != string(d.Address) {
 		f.add("source user", d.SourceUser)
 	}
+	f.add("language", string(d.Language))
 	addRules(&f, d.Rules)
 	f.add("credential", map[bool]string{true: "stored, sealed", false: "none"}[d.Credential])
 	f.add("messages", doneOf(d.Messages.Accounted, d.Messages.Source)+" accounted for")

@@ -253,6 +253,7 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 		f.add("mail", "is not copied: passwords are proven and accounts created (--mail no)")
 	}
 	f.add("first logins", firstLoginInWords(d.FirstLogin))
+	f.add("tells owners", noticeInWords(d.Notice))
 	addRules(&f, d.Rules)
 	f.add("waiting for", waiting(a.now(), d.Cutover))
 	for i, holdout := range d.Cutover.Holdouts {

@@ -28,6 +28,7 @@ type domainFlags struct {
 	mail         string
 	firstLogin   string
 	guard        guardFlags
+	notice       noticeFlags
 	rules        ruleFlags
 }
 
@@ -56,6 +57,7 @@ func (f *domainFlags) register(c *cobra.Command) {
 	f.set.IntVar(&f.guard.failuresPerSource, "failures-per-source", 0, "pass on at most `N` wrong passwords to the source within hook.failure_window_minutes; 0: the default of the configuration")
 	f.set.StringVar(&f.guard.sourceAllowsUs, "source-allows-us", "no", "yes: the source's admin has put this server on an allow list, so that it passes on "+strconv.Itoa(guard.AllowedFailures)+" wrong passwords instead of the default; no")
 	f.set.IntVar(&f.guard.newAccountsPerHour, "new-accounts-per-hour", 0, "let first logins make at most `N` accounts within an hour; 0: no limit but hook.creations_per_minute")
+	f.notice.register(c)
 	f.rules.register(c)
 }
 
@@ -97,6 +99,9 @@ func (f *domainFlags) options() (o control.DomainOptions, err error) {
 		o.FirstLogin = &first
 	}
 	if o.GuardOptions, err = f.guard.options(f.set); err != nil {
+		return o, err
+	}
+	if o.Notice, err = f.notice.options(); err != nil {
 		return o, err
 	}
 	o.RuleOptions, err = f.rules.options()
@@ -236,23 +241,30 @@ A source that is changed is looked at first, as by mailstork domain check. What 
 
 func (a app) accountSet() *cobra.Command {
 	var f ruleFlags
+	var language string
 	c := &cobra.Command{
-		Use: "set ACCOUNT", Short: "change the rules that one account has of its own", Args: cobra.ExactArgs(1),
-		Long: `Change the rules that one account has of its own. They go before those of its domain: what the account maps is copied
-though the domain excludes it.
+		Use: "set ACCOUNT", Short: "change what one account has of its own", Args: cobra.ExactArgs(1),
+		Long: `Change the rules and the language that one account has of its own. They go before those of its domain: what the account maps
+is copied though the domain excludes it.
 
 ` + replacesHelp,
 		Example: "  mailstork account set anna@example.org --map 'Trash=Kept from the trash'",
 	}
 	f.register(c)
+	c.Flags().StringVar(&language, "language", "", languageHelp)
 	dryRun, asJSON := addDryRun(c), addJSON(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		address, err := parseAddress(args[0])
 		if err != nil {
 			return err
 		}
-		rules, err := f.options()
-		if err == nil && rules == (control.RuleOptions{}) {
+		var options control.AccountOptions
+		options.RuleOptions, err = f.options()
+		if err == nil && c.Flags().Changed("language") {
+			options.Language = &language
+			_, err = account.ParseLanguage(language)
+		}
+		if err == nil && options == (control.AccountOptions{}) {
 			err = errors.New("nothing to set was given")
 		}
 		if err != nil {
@@ -263,7 +275,7 @@ though the domain excludes it.
 			return err
 		}
 		defer client.Close()
-		changed, err := client.SetAccount(c.Context(), address, rules, *dryRun)
+		changed, err := client.SetAccount(c.Context(), address, options, *dryRun)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,8 @@ type Account struct {
 	CreatedAt time.Time
 	// Rules are the account's own; they go before those of its domain.
 	Rules Rules
+	// Language is its owner's; empty: that of its domain.
+	Language Language
 }
 
 // Switched tells whether the destination is the truth, so that nothing done here is undone any more.
@@ -63,6 +65,7 @@ type Domain struct {
 	PasswordsOnly bool
 	// FirstLogin is where the first login of an account leads.
 	FirstLogin FirstLogin
+	Notice     Notice
 	Check      SourceCheck
 	CreatedAt  time.Time
 	ClosedAt   time.Time

@@ -126,8 +126,8 @@ func (c *Client) Account(ctx context.Context, address account.Address) (AccountD
 }
 
 // SetAccount implements AccountOperator.
-func (c *Client) SetAccount(ctx context.Context, address account.Address, rules RuleOptions, dryRun bool) (AccountChanged, error) {
-	return post[AccountChanged](ctx, c, accountPath(address)+"/options", accountSetRequest{rules, dryRun})
+func (c *Client) SetAccount(ctx context.Context, address account.Address, options AccountOptions, dryRun bool) (AccountChanged, error) {
+	return post[AccountChanged](ctx, c, accountPath(address)+"/options", accountSetRequest{options, dryRun})
 }
 
 // FolderMap implements AccountOperator.

@@ -38,8 +38,8 @@ type domainSetRequest struct {
 }
 
 type accountSetRequest struct {
-	Rules  RuleOptions `json:"rules"`
-	DryRun bool        `json:"dry_run"`
+	Options AccountOptions `json:"options"`
+	DryRun  bool           `json:"dry_run"`
 }
 
 // importRequest is the body of an import. It is the only message that carries passwords; they are base64 of octets, so

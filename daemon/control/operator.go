@@ -55,8 +55,8 @@ type AccountOperator interface {
 	Accounts(ctx context.Context, filter AccountFilter) ([]Account, error)
 	// Account is one account with its folders.
 	Account(ctx context.Context, address account.Address) (AccountDetail, error)
-	// SetAccount is SetDomain for the rules that one account has of its own. They go before those of its domain.
-	SetAccount(ctx context.Context, address account.Address, rules RuleOptions, dryRun bool) (AccountChanged, error)
+	// SetAccount is SetDomain for what one account has of its own. It goes before what its domain says.
+	SetAccount(ctx context.Context, address account.Address, options AccountOptions, dryRun bool) (AccountChanged, error)
 	// FolderMap says where the folders of an account are kept here, and which are left out. Before the first pass it
 	// asks both servers, and changes nothing; that may take a while.
 	FolderMap(ctx context.Context, address account.Address) (FolderMap, error)

@@ -23,6 +23,7 @@ type DomainOptions struct {
 	// FirstLogin is where first logins lead from now on.
 	FirstLogin *account.FirstLogin `json:"first_login,omitempty"`
 	GuardOptions
+	Notice NoticeOptions `json:"notice,omitzero"`
 	SourceOptions
 	RuleOptions
 }
@@ -65,7 +66,7 @@ func OptionsOf(d account.Domain) DomainOptions {
 	for i, address := range d.OutgoingAddresses {
 		outgoing[i] = address.String()
 	}
-	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, GuardOptions: GuardOptions{
+	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, Notice: noticeOptionsOf(d.Notice), GuardOptions: GuardOptions{
 		&d.Guard.FailuresPerSource, &d.Guard.SourceAllowsUs, &d.Guard.NewAccountsPerHour}, RuleOptions: RuleOptions{
 		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map}}
 }
@@ -115,6 +116,9 @@ func (o DomainOptions) Apply(d account.Domain, hint string) (account.Domain, err
 	}
 	var err error
 	if d.Guard, err = o.GuardOptions.Apply(d.Guard, hint); err != nil {
+		return d, err
+	}
+	if d.Notice, err = o.Notice.Apply(d.Notice, hint); err != nil {
 		return d, err
 	}
 	if d.Source, err = o.SourceOptions.Apply(d.Source, hint); err != nil {
@@ -173,6 +177,7 @@ func ChangesOf(before, after account.Domain) []Change {
 	changes = difference(changes, "mail", mailName(before), mailName(after))
 	changes = difference(changes, "first-login", string(cmp.Or(before.FirstLogin, account.FirstLoginLocal)), string(cmp.Or(after.FirstLogin, account.FirstLoginLocal)))
 	changes = append(changes, guardChanges(before.Guard, after.Guard)...)
+	changes = append(changes, noticeChanges(before.Notice, after.Notice)...)
 	changes = append(changes, sourceChanges(before.Source, after.Source)...)
 	return append(changes, RuleChanges(before.Rules, after.Rules)...)
 }

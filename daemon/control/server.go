@@ -181,7 +181,7 @@ func (s *Server) setAccount(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return addressed(func(ctx context.Context, address account.Address) (AccountChanged, error) {
-		return s.Operator.SetAccount(ctx, address, in.Rules, in.DryRun)
+		return s.Operator.SetAccount(ctx, address, in.Options, in.DryRun)
 	})(r)
 }
 

@@ -51,6 +51,7 @@ type Domain struct {
 	Rules             account.Rules          `json:"rules"`
 	PasswordsOnly     bool                   `json:"passwords_only,omitempty"` // no mail is copied
 	FirstLogin        account.FirstLogin     `json:"first_login"`
+	Notice            account.Notice         `json:"notice,omitzero"`
 	Check             account.SourceCheck    `json:"source_check,omitzero"`
 	Guard             account.GuardRules     `json:"guard,omitzero"`
 	// SourceBudget is how many failed logins may reach the source host, as the strictest of its domains says.
@@ -108,14 +109,15 @@ type AccountFilter struct {
 
 // Account is one account as a list shows it. It never holds a password or a hash of one (S1).
 type Account struct {
-	Address    account.Address `json:"address"`
-	Domain     string          `json:"domain"`
-	State      account.State   `json:"state"`
-	Paused     bool            `json:"paused"`
-	Stuck      string          `json:"stuck,omitempty"`
-	Hint       string          `json:"hint,omitempty"`
-	SourceUser string          `json:"source_user"`
-	Rules      account.Rules   `json:"rules,omitzero"` // its own, before those of the domain
+	Address    account.Address  `json:"address"`
+	Domain     string           `json:"domain"`
+	State      account.State    `json:"state"`
+	Paused     bool             `json:"paused"`
+	Stuck      string           `json:"stuck,omitempty"`
+	Hint       string           `json:"hint,omitempty"`
+	SourceUser string           `json:"source_user"`
+	Rules      account.Rules    `json:"rules,omitzero"`     // its own, before those of the domain
+	Language   account.Language `json:"language,omitempty"` // of its owner; empty: that of the domain
 	// SwitchedAt is when this server became the truth: its owner's first login here, or the end of a live migration.
 	SwitchedAt time.Time         `json:"switched_at,omitzero"`
 	Route      account.Route     `json:"route"`              // where its logins lead

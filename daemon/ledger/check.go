@@ -30,7 +30,11 @@ func (l *Ledger) Check(ctx context.Context, accountID int64) ([]Violation, error
 		}
 		c.folder(f, messages)
 	}
-	return c.found, nil
+	n, err := l.Notice(ctx, accountID)
+	if other, taken := c.claims[claim{inbox, n.UIDValidity, n.UID}]; taken && n.UID != 0 {
+		c.report("L4", "%s and the notice both stand for message %d of the inbox", other, n.UID)
+	}
+	return c.found, err
 }
 
 // CheckSettled is Check for an account whose pass has ended well: in addition nothing is in doubt.
@@ -51,6 +55,13 @@ func (l *Ledger) CheckSettled(ctx context.Context, accountID int64) ([]Violation
 	intended, err := l.Intended(ctx, accountID)
 	if err != nil {
 		return nil, err
+	}
+	n, err := l.Notice(ctx, accountID)
+	if err != nil {
+		return nil, err
+	}
+	if n.IntentUIDNext != 0 {
+		found = append(found, Violation{"L2", fmt.Sprintf("nobody knows whether revision %d of the notice is here", n.Revision)})
 	}
 	refiling, err := l.Refiling(ctx, accountID)
 	for _, m := range append(intended, refiling...) {

@@ -63,7 +63,20 @@ WHERE (fate = 'refused' OR stage = 'parked') GROUP BY domain.name`
 SELECT destination_uid FROM message JOIN folder ON folder.folder_id = message.folder_id
 WHERE account_id = $1 AND message.destination_uidvalidity = $3 AND destination_uid > 0
   AND (message.destination_name = $2 OR message.destination_name = '' AND folder.destination_name = $2)
+UNION SELECT destination_uid FROM notice
+WHERE $2 = 'INBOX' AND account_id = $1 AND destination_uidvalidity = $3 AND destination_uid > 0
 ORDER BY destination_uid`
+
+	selectNotice = `
+SELECT revision, destination_uidvalidity, destination_uid, intent_uidnext, gone, complete, copied, written_at_ms
+FROM notice WHERE account_id = $1`
+
+	upsertNotice = `
+INSERT INTO notice (account_id, revision, destination_uidvalidity, destination_uid, intent_uidnext, gone, complete, copied, written_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, destination_uidvalidity = excluded.destination_uidvalidity,
+    destination_uid = excluded.destination_uid, intent_uidnext = excluded.intent_uidnext, gone = excluded.gone,
+    complete = excluded.complete, copied = excluded.copied, written_at_ms = excluded.written_at_ms`
 
 	countRows = `SELECT count(*) FROM message WHERE folder_id = $1`
 

@@ -60,7 +60,7 @@ func (l *Ledger) Refiling(ctx context.Context, accountID int64) ([]Message, erro
 	return query(ctx, l, "reading messages that are filed anew", selectInStage, newMessageScanner().scan, accountID, string(Refiling))
 }
 
-// Claimed returns the UIDs in a destination folder that rows of the account stand for, ascending.
+// Claimed returns the UIDs in a destination folder that rows of the account stand for, and that of its notice, ascending.
 func (l *Ledger) Claimed(ctx context.Context, accountID int64, destinationName string, uidValidity uint32) ([]uint32, error) {
 	var uid int64
 	into := []any{&uid}

@@ -55,6 +55,9 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 	if err := r.refile(ctx); err != nil {
 		return err
 	}
+	if err := r.notify(ctx, r.pairs[0], atEnd); err != nil {
+		return err
+	}
 	if err := r.checkLimits(ctx); err != nil {
 		return err
 	}

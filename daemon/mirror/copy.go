@@ -98,6 +98,9 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		if r.hasProblem(c.folder.ID) {
 			return nil
 		}
+		if err := r.notify(ctx, pr, between); err != nil {
+			return err
+		}
 		r.phase("copying", r.names[c.folder.ID])
 		next := func() (wire.Visit, bool) {
 			if r.stepwise || pr.waiting() > aheadOctets {

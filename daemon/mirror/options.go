@@ -33,6 +33,12 @@ type Options struct {
 	// waits for them; 0 for one who doesn't. Refile: when the inbox is complete, these are filed anew behind the others.
 	Newest int
 	Refile bool
+	// Notice writes the letter to the owner; nil: none is written, and none replaced. Welcome: the first one may be put into
+	// the inbox; one that is there is brought to its end without it, too. NoticeEvery is the least time between two; 0 means
+	// an hour. The last one, when everything is here, waits for nothing.
+	Notice      Notice
+	Welcome     bool
+	NoticeEvery time.Duration
 	// Pairs is the number of connections to each side; 0 means 2.
 	Pairs int
 	// Batch is the most messages of one APPEND; 0 means 100.
@@ -64,6 +70,9 @@ func (o Options) filled() (Options, error) {
 	}
 	if o.CompareEvery <= 0 {
 		o.CompareEvery = 24 * time.Hour
+	}
+	if o.NoticeEvery <= 0 {
+		o.NoticeEvery = defaultNoticeEvery
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}

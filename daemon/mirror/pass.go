@@ -52,6 +52,7 @@ type pass struct {
 	counting sync.Mutex            // guards counts, and is held while they are made
 	counts   []ledger.FolderCounts // nil: not known
 	telling  sync.Mutex            // guards progress
+	noticing sync.Mutex            // held while a notice is written
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
@@ -225,7 +226,7 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	if len(r.worked) == 0 {
-		return nil
+		return r.notify(ctx, r.pairs[0], atEnd)
 	}
 	return r.apply(ctx, Plan(r.view))
 }
@@ -243,12 +244,23 @@ func (r *round) fence(ctx context.Context) error {
 	}
 	folders, err := r.Ledger.Folders(ctx, r.Account.ID)
 	folders = slices.DeleteFunc(folders, func(f ledger.Folder) bool { return f.RenamedFrom == "" })
-	if err != nil || len(rows)+len(refiling)+len(folders) == 0 {
+	if err != nil {
+		return err
+	}
+	n, err := r.Ledger.Notice(ctx, r.Account.ID)
+	if err != nil || len(rows)+len(refiling)+len(folders) == 0 && n.IntentUIDNext == 0 {
 		return err
 	}
 	r.phase("fencing", "")
 	if err := r.Fence(ctx); err != nil {
 		return onDestination(err)
+	}
+	conn, err := r.pairs[0].to(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.settleNotice(ctx, conn); err != nil { // so that nobody takes it for a message that has vanished
+		return err
 	}
 	if err := r.settleNames(ctx, folders); err != nil { // where a folder is, before what came there
 		return err

@@ -31,6 +31,9 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.newestFirst(ctx); err != nil {
 		return err
 	}
+	if err := r.notify(ctx, r.pairs[0], atBeginning); err != nil {
+		return err
+	}
 	var places map[string]look
 	var group errgroup.Group
 	group.Go(func() error { return r.lookAtFolders(ctx) })

@@ -130,6 +130,7 @@ type verifier struct {
 	there    []wire.Folder            // the source's folders; a sighting's folder is an index, here too
 	validity []uint32                 // of each, 0 when it was not read
 	herePlan []placeRead
+	notice   ledger.Notice
 	unopened []string // destination folders that this server refuses to open
 	source   []sighting
 	copies   []sighting
@@ -196,6 +197,9 @@ func (v *verifier) listBoth(ctx context.Context) error {
 	}
 	folders, err := v.Ledger.Folders(ctx, v.Account.ID)
 	if err != nil {
+		return err
+	}
+	if v.notice, err = v.Ledger.Notice(ctx, v.Account.ID); err != nil {
 		return err
 	}
 	v.known = map[string]ledger.Folder{}

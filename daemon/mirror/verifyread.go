@@ -133,6 +133,9 @@ func (v *verifier) readHere(ctx context.Context, places []placeRead) error {
 		if err != nil {
 			return onDestination(err)
 		}
+		if p.raw == inbox && selected.UIDValidity == v.notice.UIDValidity { // neither the owner's nor the source's
+			uids = without(uids, []uint32{v.notice.UID})
+		}
 		if p.validity == selected.UIDValidity { // read up to p.next before
 			from, _ := slices.BinarySearch(uids, p.next)
 			uids = uids[from:]

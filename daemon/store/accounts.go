@@ -165,6 +165,11 @@ func (s *Store) SetAccountRules(ctx context.Context, address account.Address, ru
 	return s.changeAccount(ctx, address, `UPDATE account SET rules_json = $2 WHERE address = $1`, string(text))
 }
 
+// SetLanguage stores the language of an account's owner; empty: that of the domain.
+func (s *Store) SetLanguage(ctx context.Context, address account.Address, language account.Language) error {
+	return s.changeAccount(ctx, address, `UPDATE account SET language = $2 WHERE address = $1`, string(language))
+}
+
 // SavePass notes a complete pass that began at the given time by the present clock; foundNew tells whether the source
 // had a message that was not seen before.
 func (s *Store) SavePass(ctx context.Context, tx *sql.Tx, accountID int64, began time.Time, foundNew bool) error {
@@ -210,7 +215,7 @@ func scanAccount(r row) (account.Account, error) {
 	var rules, switching string
 	err := r.Scan(&a.ID, &a.Domain, &a.Address, &a.State, &a.Paused, &a.Stuck, &a.Hint, &a.Orders, &a.SourceUser, &a.PasswordHash,
 		&switched, &nextPass, &a.Priority, &lastPass, &lastNew, &created, &rules, &a.CredentialRefused,
-		&a.Route, &switching)
+		&a.Route, &switching, &a.Language)
 	if err == nil {
 		err = errors.Join(json.Unmarshal([]byte(rules), &a.Rules), json.Unmarshal([]byte(switching), &a.Switching))
 	}

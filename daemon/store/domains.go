@@ -14,13 +14,13 @@ import (
 )
 
 // written is what of a domain is kept as JSON.
-type written struct{ source, rules, check, guard string }
+type written struct{ source, rules, check, guard, notice string }
 
 func write(d account.Domain) (w written, err error) {
 	for _, part := range []struct {
 		text  *string
 		value any
-	}{{&w.source, d.Source}, {&w.rules, d.Rules}, {&w.check, d.Check}, {&w.guard, d.Guard}} {
+	}{{&w.source, d.Source}, {&w.rules, d.Rules}, {&w.check, d.Check}, {&w.guard, d.Guard}, {&w.notice, d.Notice}} {
 		text, err := json.Marshal(part.value)
 		if err != nil {
 			return w, err
@@ -47,7 +47,7 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 		}
 		return tx.QueryRowContext(ctx, insertDomain, d.Name, d.State, w.source, d.Accounts,
 			strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses), w.rules, number(d.PasswordsOnly), w.check, w.guard, d.Source.HostKey(),
-			milliseconds(d.CreatedAt), firstLogin(d)).Scan(&d.ID)
+			milliseconds(d.CreatedAt), firstLogin(d), w.notice).Scan(&d.ID)
 	})
 	if err != nil {
 		return d, fmt.Errorf("adding domain %s: %w", d.Name, err)
@@ -56,13 +56,13 @@ func (s *Store) AddDomain(ctx context.Context, d account.Domain) (account.Domain
 }
 
 // SetDomainOptions stores what an admin may change of a domain: its source with the look at it, accounts, MX hosts,
-// outgoing addresses, rules, those of the guard, whether mail is copied, and where first logins lead.
+// outgoing addresses, rules, those of the guard, whether mail is copied, where first logins lead, and what owners are told.
 func (s *Store) SetDomainOptions(ctx context.Context, d account.Domain) error {
 	w, err := write(d)
 	if err == nil {
 		err = s.Write(ctx, func(tx *sql.Tx) error {
 			return mustChange(tx.ExecContext(ctx, updateDomainOptions, d.Accounts, strings.Join(d.MXHosts, " "), joinAddresses(d.OutgoingAddresses),
-				w.rules, number(d.PasswordsOnly), w.source, w.check, w.guard, d.Source.HostKey(), firstLogin(d), d.ID))
+				w.rules, number(d.PasswordsOnly), w.source, w.check, w.guard, d.Source.HostKey(), firstLogin(d), w.notice, d.ID))
 		})
 	}
 	if err != nil {
@@ -177,9 +177,9 @@ type row interface{ Scan(...any) error }
 
 func scanDomain(r row) (account.Domain, error) {
 	var d account.Domain
-	var source, hosts, outgoing, rules, check, guard string
+	var source, hosts, outgoing, rules, check, guard, notice string
 	var created, closed int64
-	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &guard, &created, &closed, &d.FirstLogin)
+	err := r.Scan(&d.ID, &d.Name, &d.State, &source, &d.Accounts, &hosts, &outgoing, &rules, &d.PasswordsOnly, &check, &guard, &created, &closed, &d.FirstLogin, &notice)
 	if err != nil {
 		return d, err
 	}
@@ -194,6 +194,9 @@ func scanDomain(r row) (account.Domain, error) {
 	}
 	if err := json.Unmarshal([]byte(guard), &d.Guard); err != nil {
 		return d, fmt.Errorf("reading guard rules of domain %s: %w", d.Name, err)
+	}
+	if err := json.Unmarshal([]byte(notice), &d.Notice); err != nil {
+		return d, fmt.Errorf("reading notice of domain %s: %w", d.Name, err)
 	}
 	d.MXHosts = strings.Fields(hosts)
 	for _, text := range strings.Fields(outgoing) {

@@ -4,17 +4,17 @@ const (
 	selectDomainCount = `SELECT count(*) FROM domain WHERE name = $1`
 
 	insertDomain = `
-INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json, guard_json, source_host, created_at_ms, first_login)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING domain_id`
+INSERT INTO domain (name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json, guard_json, source_host, created_at_ms, first_login, notice_json)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING domain_id`
 
 	selectDomains = `
 SELECT domain_id, name, state, source_json, accounts_policy, mx_hosts, outgoing, rules_json, passwords_only, check_json,
-       guard_json, created_at_ms, closed_at_ms, first_login FROM domain`
+       guard_json, created_at_ms, closed_at_ms, first_login, notice_json FROM domain`
 
 	updateDomainOptions = `
 UPDATE domain SET accounts_policy = $1, mx_hosts = $2, outgoing = $3, rules_json = $4, passwords_only = $5, source_json = $6, check_json = $7, guard_json = $8,
-    source_host = $9, first_login = $10
-WHERE domain_id = $11`
+    source_host = $9, first_login = $10, notice_json = $11
+WHERE domain_id = $12`
 
 	updateDomainState = `
 UPDATE domain SET state = $1, cutover_json = $2, closed_at_ms = $3 WHERE domain_id = $4 AND state = $5`
@@ -26,7 +26,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address) DO NOTHING`
 	selectAccounts = `
 SELECT account_id, domain.name, address, account.state, paused, stuck, hint, orders, source_user, password_hash, switched_at_ms,
        next_pass_at_ms, priority, last_pass_at_ms, last_new_at_ms, account.created_at_ms, account.rules_json,
-       credential_refused, route, switch_json
+       credential_refused, route, switch_json, language
 FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	selectCensus = `

@@ -58,6 +58,7 @@ type state struct {
 	clock        time.Time
 	happened     bool          // the action has been done, or there was none to do
 	reached      map[place]int // the most that the source ever had
+	begun        int           // revisions of the notice when the owner took one away; 0: he did not
 }
 
 const owner = "anna@example.org"
@@ -124,7 +125,7 @@ func (b *Bench) accept(l *net.TCPListener) {
 }
 
 func (b *Bench) options() mirror.Options {
-	return mirror.Options{
+	o := mirror.Options{
 		Account: b.account, Ledger: b.ledger, KeepDir: b.keepDir, Pairs: b.scenario.pairs(), Batch: b.scenario.batch,
 		Source: source.Options{
 			Server: account.Source{Host: "127.0.0.1", Port: b.there.Addr().(*net.TCPAddr).Port, TLS: account.TLSNone},
@@ -136,6 +137,10 @@ func (b *Bench) options() mirror.Options {
 		Fence: b.fence, Step: b.step,
 		Now: func() time.Time { return b.clock },
 	}
+	if b.scenario.notice {
+		o.Notice, o.Welcome, o.NoticeEvery = teller{}, true, time.Nanosecond
+	}
+	return o
 }
 
 const patience = 20 * time.Second
@@ -198,7 +203,7 @@ type snapshot struct {
 	tables map[string][][]any
 }
 
-var tables = []string{"folder", "message"}
+var tables = []string{"folder", "message", "notice"}
 
 func (b *Bench) save(ctx context.Context) (s snapshot, err error) {
 	s.state = b.state.clone()
@@ -251,7 +256,7 @@ func (b *Bench) load(ctx context.Context, s snapshot) error {
 	b.state = s.state.clone()
 	b.mu.Unlock()
 	return b.store.Write(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"message", "folder"} {
+		for _, table := range []string{"notice", "message", "folder"} {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 				return err
 			}

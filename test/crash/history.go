@@ -68,6 +68,7 @@ func (b *Bench) act() {
 		l, found := w.remove(name, uid)
 		if b.acted = found; found {
 			w.removed[l.body]++
+			b.tookNotice(l)
 		}
 	case MoveNewest, MoveFirst:
 		b.acted = b.move(name, uid)
@@ -90,6 +91,7 @@ func (b *Bench) move(name string, uid uint32) bool {
 	l, found := b.here.remove(name, uid)
 	if found {
 		b.here.put(kept, l)
+		b.tookNotice(l)
 	}
 	return found
 }
@@ -131,6 +133,7 @@ type Scenario struct {
 	both     bool // two connections to each side: the order of steps is not always the same
 	gap      time.Duration
 	newest   int                 // messages of the inbox that come first, and are filed anew at the end
+	notice   bool                // the owner is told
 	adopted  bool                // messages are here before the first pass
 	later    func(source *world) // what happens at the source after a first good pass
 	here     func(here *world)   // what is here before it
@@ -187,6 +190,7 @@ var Scenarios = []*Scenario{
 		w.remove("INBOX", 3)
 	}},
 	{name: "newest-first", batch: 2, gap: minute, switched: true, newest: 2},
+	{name: "notice", batch: 2, gap: minute, switched: true, newest: 2, notice: true},
 	{name: "two-connections", batch: 1, both: true, gap: minute, switched: true},
 }
 

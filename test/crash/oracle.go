@@ -29,6 +29,9 @@ func (b *Bench) judge(ctx context.Context, h History) error {
 	if err := b.count(parked); err != nil {
 		return err
 	}
+	if err := b.notices(h); err != nil {
+		return err
+	}
 	if err := b.blamed(ctx, h); err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (b *Bench) parked(ctx context.Context) (map[string]int, error) {
 // count holds what took effect against what the source has: nothing lost (L1), twice (L2) or back (L3).
 func (b *Bench) count(parked map[string]int) error {
 	for p, n := range b.here.appended {
-		if n > b.reached[p] {
+		if n > b.reached[p] && revision(p.body) == 0 {
 			what := "TWICE"
 			if b.here.removed[p.body] > 0 {
 				what = "BACK"
@@ -74,7 +77,7 @@ func (b *Bench) count(parked map[string]int) error {
 	}
 	ours := map[place]int{}
 	for name, f := range b.here.folders {
-		for _, l := range f.letters {
+		for _, l := range withoutNotices(f.letters) {
 			if l.ours {
 				ours[place{name, l.body}]++
 			}
@@ -147,7 +150,7 @@ func (b *Bench) inOrder() error {
 		return nil
 	}
 	order := func(w *world) (all []string) {
-		for _, l := range w.folders["INBOX"].letters {
+		for _, l := range withoutNotices(w.folders["INBOX"].letters) {
 			if l.ours || w == b.source {
 				all = append(all, title(l.body))
 			}

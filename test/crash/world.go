@@ -138,7 +138,7 @@ func (w *world) count(body string) (n int) {
 // contents lists a folder by body and flags, for comparing two sides.
 func (w *world) contents(name string) (lines []string) {
 	if f := w.folders[name]; f != nil {
-		for _, l := range f.letters {
+		for _, l := range withoutNotices(f.letters) {
 			lines = append(lines, strings.TrimSpace(l.body)+" | "+strings.Join(l.flags, " "))
 		}
 	}

@@ -18,6 +18,7 @@ type verification struct {
 	Missing  int `json:"missing"`
 	Pending  int `json:"pending"`
 	Twice    int `json:"twice"`
+	HereOnly int `json:"here_only"`
 	Folders  []struct {
 		Source                             string
 		Messages, Here, Elsewhere, Deleted int

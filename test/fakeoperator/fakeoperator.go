@@ -76,6 +76,7 @@ func New() *Operator {
 			MXHosts: []string{"mx.new.example"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.26")},
 			Rules: account.Rules{ExcludeRoles: []account.Role{account.RoleJunk}, ExcludeFolders: []string{"Backup 2009"}, MaxMessageOctets: 50 << 20,
 				Map: map[string]string{"Old clients": "Archive/Clients"}},
+			Notice: account.Notice{Welcome: true, Language: "it"},
 			Check: account.SourceCheck{TriedAt: Now.Add(-20 * time.Minute), Doubt: "it accepted a random password for a random name, so everybody could make accounts here",
 				AcceptsAny: true, TLSVersion: "TLS 1.2", Capabilities: []string{"IMAP4REV1"}},
 			Guard: account.GuardRules{SourceAllowsUs: true, NewAccountsPerHour: 20}, SourceBudget: control.SourceBudget{Failures: 100, WindowSeconds: 600},

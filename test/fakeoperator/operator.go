@@ -87,7 +87,7 @@ func (o *Operator) AddDomain(_ context.Context, d account.Domain, dryRun bool) (
 	}
 	added := control.Domain{
 		Name: d.Name, State: account.Open, Source: d.Source, Policy: d.Accounts, MXHosts: d.MXHosts,
-		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, PasswordsOnly: d.PasswordsOnly, FirstLogin: d.FirstLogin, CreatedAt: Now,
+		OutgoingAddresses: d.OutgoingAddresses, Rules: d.Rules, PasswordsOnly: d.PasswordsOnly, FirstLogin: d.FirstLogin, Notice: d.Notice, CreatedAt: Now,
 	}
 	if !dryRun && o.Failure == nil {
 		o.Known = append(o.Known, added)
@@ -105,7 +105,7 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	}
 	known := &o.Known[i]
 	before := account.Domain{Name: name, Accounts: known.Policy, MXHosts: known.MXHosts, OutgoingAddresses: known.OutgoingAddresses, Rules: known.Rules,
-		Guard: known.Guard, Source: known.Source, PasswordsOnly: known.PasswordsOnly, FirstLogin: known.FirstLogin}
+		Guard: known.Guard, Source: known.Source, PasswordsOnly: known.PasswordsOnly, FirstLogin: known.FirstLogin, Notice: known.Notice}
 	after, err := options.Apply(before, "mailstork domain set --help")
 	if err != nil {
 		return control.DomainChanged{}, err
@@ -113,13 +113,13 @@ func (o *Operator) SetDomain(_ context.Context, name string, options control.Dom
 	changed := control.DomainChanged{Domain: *known, Changes: control.ChangesOf(before, after)}
 	if !dryRun && o.Failure == nil {
 		known.Policy, known.MXHosts, known.OutgoingAddresses, known.Rules = after.Accounts, after.MXHosts, after.OutgoingAddresses, after.Rules
-		known.Guard, known.Source, known.PasswordsOnly, known.FirstLogin = after.Guard, after.Source, after.PasswordsOnly, after.FirstLogin
+		known.Guard, known.Source, known.PasswordsOnly, known.FirstLogin, known.Notice = after.Guard, after.Source, after.PasswordsOnly, after.FirstLogin, after.Notice
 	}
 	return changed, o.Failure
 }
 
 // SetAccount implements control.AccountOperator.
-func (o *Operator) SetAccount(_ context.Context, address account.Address, rules control.RuleOptions, dryRun bool) (control.AccountChanged, error) {
+func (o *Operator) SetAccount(_ context.Context, address account.Address, options control.AccountOptions, dryRun bool) (control.AccountChanged, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := o.find(address)
@@ -127,13 +127,14 @@ func (o *Operator) SetAccount(_ context.Context, address account.Address, rules 
 		return control.AccountChanged{}, unknownAccount(address)
 	}
 	known := &o.List[i].Account
-	after, err := rules.Apply(known.Rules, "mailstork account set --help")
+	before := account.Account{Rules: known.Rules, Language: known.Language}
+	after, err := options.Apply(before, "mailstork account set --help")
 	if err != nil {
 		return control.AccountChanged{}, err
 	}
-	changed := control.AccountChanged{Account: *known, Changes: control.RuleChanges(known.Rules, after)}
+	changed := control.AccountChanged{Account: *known, Changes: control.AccountChanges(before, after)}
 	if !dryRun && o.Failure == nil {
-		known.Rules = after
+		known.Rules, known.Language = after.Rules, after.Language
 	}
 	return changed, o.Failure
 }

@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"daemon/mirror/wire":          {"daemon/account", "daemon/secret"},
 	"daemon/mirror/source":        {"daemon/account", "daemon/secret", "daemon/mirror/wire"},
 	"daemon/mirror/destination":   {"daemon/account", "daemon/secret", "daemon/letter", "daemon/mirror/wire"},
+	"daemon/notice":               {"daemon/account"},
 	"daemon/milter":               {"daemon/account", "daemon/letter", "daemon/store"},
 	"daemon/metrics":              {},
 	"daemon/cutover":              {"daemon/account"},

@@ -15,6 +15,7 @@ CREATE TABLE domain (
     passwords_only  BIGINT  NOT NULL DEFAULT 0 CHECK (passwords_only IN (0, 1)), -- no mail is copied
     first_login     TEXT    NOT NULL DEFAULT 'local' CHECK (first_login IN ('local', 'proxy', 'notice')),
     guard_json      TEXT    NOT NULL DEFAULT '{}',  -- account.GuardRules
+    notice_json     TEXT    NOT NULL DEFAULT '{}',  -- account.Notice
     check_json      TEXT    NOT NULL DEFAULT '{}',  -- account.SourceCheck
     cutover_json    TEXT    NOT NULL DEFAULT '{}',  -- cutover.Memory
     report_json     TEXT    NOT NULL DEFAULT '',    -- finalize.Report, once the domain is closed
@@ -34,6 +35,7 @@ CREATE TABLE account (
     orders         TEXT    NOT NULL DEFAULT '',     -- of an operator for the next pass: words with one space between
     source_user    TEXT    NOT NULL,
     rules_json     TEXT    NOT NULL DEFAULT '{}',   -- account.Rules of its own
+    language       TEXT    NOT NULL DEFAULT '',     -- of its owner; empty: that of the domain
     password_hash  TEXT    NOT NULL DEFAULT '',
     credential_refused BIGINT NOT NULL DEFAULT 0 CHECK (credential_refused IN (0, 1)), -- by the source, and none proven since
     switched_at_ms BIGINT  NOT NULL DEFAULT 0,
@@ -148,6 +150,20 @@ CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
 CREATE INDEX message_refiling ON message (folder_id) WHERE stage = 'refiling';
 CREATE INDEX message_for_people ON message (folder_id) WHERE fate = 'refused' OR stage = 'parked';
 
+-- owner: daemon/ledger. The letter in the inbox here that tells its owner how far the move is. It is no message of the source
+-- and has no fate.
+CREATE TABLE notice (
+    account_id              BIGINT PRIMARY KEY REFERENCES account (account_id),
+    revision                BIGINT NOT NULL,            -- the last one that was begun
+    destination_uidvalidity BIGINT NOT NULL,
+    destination_uid         BIGINT NOT NULL DEFAULT 0,  -- where one is; 0: nowhere
+    intent_uidnext          BIGINT NOT NULL DEFAULT 0,  -- not 0: the last one may be there too, with a UID from this one on
+    gone                    BIGINT NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)), -- its owner removed it: none is written again (L3)
+    complete                BIGINT NOT NULL DEFAULT 0 CHECK (complete IN (0, 1)), -- the last one says that all is here
+    copied                  BIGINT NOT NULL DEFAULT 0,  -- as many as the last one says
+    written_at_ms           BIGINT NOT NULL
+);
+
 -- owner: daemon/milter. What was delivered here directly.
 CREATE TABLE delivery (
     delivery_id    INTEGER PRIMARY KEY,
@@ -180,6 +196,7 @@ CREATE INDEX event_account ON event (account, event_id);
 -- +goose Down
 DROP TABLE event;
 DROP TABLE delivery;
+DROP TABLE notice;
 DROP TABLE message;
 DROP TABLE folder;
 DROP TABLE source_pause;
