@@ -387,7 +387,7 @@ func BenchmarkRecord(b *testing.B) {
 			uid++
 			batch[i] = k.letter(uid)
 			batch[i].Digest = [letter.DigestSize]byte{1, byte(uid), byte(uid >> 8), byte(uid >> 16)}
-			batch[i].Intent.Batch = fmt.Sprint(uid / 100)
+			batch[i].Intent.Batch = fmt.Sprint((uid - 1) / 100)
 		}
 		k.record(func(tx *Tx) error {
 			for _, m := range before {
