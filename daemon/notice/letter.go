@@ -26,9 +26,8 @@ type Kind string
 
 // The kinds of letters.
 const (
-	Moving  Kind = "moving"  // the account is in use, and older mail still comes
-	Here    Kind = "here"    // everything has come
-	Waiting Kind = "waiting" // the account must not be used yet
+	Moving Kind = "moving" // the account is in use, and older mail still comes
+	Here   Kind = "here"   // everything has come
 )
 
 // Facts are the numbers of an account.
@@ -76,12 +75,8 @@ func (l Letter) Compose() ([]byte, error) {
 	}{{&v.Copied, l.Facts.Copied}, {&v.Messages, l.Facts.Messages}, {&v.LeftOut, l.Facts.LeftOut}, {&v.Folders, l.Facts.Folders}, {&v.FoldersLeft, l.Facts.FoldersLeft}} {
 		*number.text = grouped(number.n, thousands)
 	}
-	// A text asks with "if" whether there is something to say of these two.
-	if l.Facts.LeftOut == 0 {
+	if l.Facts.LeftOut == 0 { // a text asks with "if" whether there is something to say of it
 		v.LeftOut = ""
-	}
-	if l.Facts.Messages == 0 && l.Kind == Waiting {
-		v.Messages = ""
 	}
 	subject, body, name := fill(string(l.Kind)+" subject", v), fill(string(l.Kind), v), fill("sender", v)
 	if err != nil {
