@@ -377,6 +377,29 @@ func TestJoinedFlagsAreSortedAndSingle(t *testing.T) {
 }
 
 // BenchmarkRecord is what the ledger costs a copy: intents of one batch of 100 and confirmations of the one before.
+// Every pass asks for them, and there are none as a rule.
+func TestWhatIsInDoubtIsFoundByItsIndex(t *testing.T) {
+	b := open(t)
+	for index, statement := range map[string]string{"message_intended": selectIntended, "message_refiling": selectRefiling} {
+		rows, err := b.db.Reader().Query("EXPLAIN QUERY PLAN "+statement, b.account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := ""
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan += detail + "\n"
+		}
+		if err := rows.Err(); err != nil || !strings.Contains(plan, index) {
+			t.Errorf("%s is not used (%v):\n%s", index, err, plan)
+		}
+	}
+}
+
 func BenchmarkRecord(b *testing.B) {
 	k := open(b)
 	uid := uint32(0)

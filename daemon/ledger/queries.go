@@ -42,9 +42,12 @@ WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
 
 	selectMessage = `SELECT ` + messageColumns + ` FROM message` + whereKey
 
-	selectInStage = `SELECT ` + messageColumns + `
-FROM message JOIN folder ON folder.folder_id = message.folder_id
-WHERE account_id = $1 AND stage = $2
+	// SQLite uses an index on a part of the rows only when the statement says that they are in it, and rather this than
+	// the primary key only when that can't serve: hence the +.
+	selectIntended = selectInStage + `'intended'` + ofAccount
+	selectRefiling = selectInStage + `'refiling'` + ofAccount
+	selectInStage  = `SELECT ` + messageColumns + ` FROM message WHERE stage = `
+	ofAccount      = ` AND +message.folder_id IN (SELECT folder.folder_id FROM folder WHERE account_id = $1)
 ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
 	selectExceptions = `SELECT ` + messageColumns + `, folder.source_name

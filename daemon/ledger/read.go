@@ -52,12 +52,12 @@ func (l *Ledger) Message(ctx context.Context, key Key) (m Message, found bool, e
 
 // Intended returns the rows of an account whose APPEND may or may not have taken effect.
 func (l *Ledger) Intended(ctx context.Context, accountID int64) ([]Message, error) {
-	return query(ctx, l, "reading intended messages", selectInStage, newMessageScanner().scan, accountID, string(Intended))
+	return query(ctx, l, "reading intended messages", selectIntended, newMessageScanner().scan, accountID)
 }
 
 // Refiling returns the rows of an account whose messages may be here twice, or under another UID.
 func (l *Ledger) Refiling(ctx context.Context, accountID int64) ([]Message, error) {
-	return query(ctx, l, "reading messages that are filed anew", selectInStage, newMessageScanner().scan, accountID, string(Refiling))
+	return query(ctx, l, "reading messages that are filed anew", selectRefiling, newMessageScanner().scan, accountID)
 }
 
 // Claimed returns the UIDs in a destination folder that rows of the account stand for, and that of its notice, ascending.
