@@ -26,8 +26,8 @@ type Provisioner interface {
 	// replaced together. It fails when the stored one is not known as refused any more (A2).
 	Renew(ctx context.Context, address account.Address, hash string, password secret.Secret) error
 	// Lead tells where a login whose password is right leads, and may wait while the account is being switched.
-	// RouteSource: Dovecot finds, in the passdb after the hook, the entry that passes the session on. RouteHeld: it has to
-	// come back later; err is why, if an operator should know.
+	// RouteSource, RouteNotice: Dovecot finds, in the passdb after the hook, the entry that leads there. RouteHeld: it has
+	// to come back later; err is why, if an operator should know.
 	Lead(ctx context.Context, address account.Address, service string) (account.Route, error)
 	// Userdb returns what Dovecot's userdb says of an address.
 	Userdb(address account.Address) (uid, gid int, home string)
@@ -240,7 +240,7 @@ func (h *Hook) lead(ctx context.Context, address account.Address, service string
 	switch {
 	case err != nil:
 		return later("lead", err)
-	case route == account.RouteSource:
+	case route == account.RouteSource || route == account.RouteNotice:
 		r.result = Onward
 	case route == account.RouteHeld:
 		return later("switching", nil)

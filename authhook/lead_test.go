@@ -20,6 +20,7 @@ func TestARightPasswordLeadsToWhereTheAccountIs(t *testing.T) {
 		{account.RouteHere, nil, Yes, http.StatusOK, `"username":"anna@example.org","active":"true","uid":"5000"`},
 		// The next passdb answers: nothing of ours may look like a yes or a no.
 		{account.RouteSource, nil, Onward, http.StatusOK, `"username":"-","active":"true","uid":"65534"`},
+		{account.RouteNotice, nil, Onward, http.StatusOK, `"username":"-","active":"true","uid":"65534"`},
 		{account.RouteHeld, nil, TryLater, http.StatusServiceUnavailable, ""},
 		{account.RouteHere, errors.New("the disk is full"), TryLater, http.StatusServiceUnavailable, ""},
 	} {

@@ -47,6 +47,7 @@ type Daemon struct {
 	milter      *milter.Server
 	dns         *dnscheck.Checker
 	stragglers  stragglers
+	notices     *notices
 	// anvilKnowsProxies: this is Dovecot 2.4, which tells sessions that it passes on beside all others.
 	anvilKnowsProxies bool
 	filesBehind       atomic.Bool // Dovecot's files could not be written after a switch

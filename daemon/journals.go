@@ -24,10 +24,13 @@ func (j joinJournal) Joined(ctx context.Context, a account.Account) {
 	j.workers.Wake()
 }
 
-// Led writes down where the first login of an account leads whose domain wants it to be passed on.
+// Led writes down where the first login of an account leads whose domain wants it to lead elsewhere.
 func (j joinJournal) Led(ctx context.Context, a account.Account) {
 	event := eventlog.Event{Name: "proxy", Domain: a.Domain, Account: a.Address, State: string(a.State), Detail: "logins are passed on to the source"}
-	if a.Route != account.RouteSource {
+	switch a.Route {
+	case account.RouteNotice:
+		event.Name, event.Detail = "notice", "logins are answered with a notice until the first pass is complete"
+	case account.RouteHere:
 		event.Detail, event.Err = "logins lead here", "it can't be passed on: "+a.Switching.Fallback
 	}
 	j.events.Record(ctx, event)

@@ -298,7 +298,7 @@ func (d *Daemon) Act(ctx context.Context, address account.Address, action contro
 		err = d.syncNow(ctx, a)
 	case control.Pause:
 		if err = d.store.SetPaused(ctx, address, true); err == nil {
-			d.progress.cancel(address)
+			d.progress.cancel(address, errPaused)
 		}
 	case control.Resume:
 		err = errors.Join(d.store.SetPaused(ctx, address, false), d.store.DuePass(ctx, address, priorityAsked))

@@ -47,7 +47,7 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 		d.events.Record(ctx, eventlog.Event{Name: "set", Domain: name, State: string(after.State), Detail: changesInWords(changed.Changes)})
 		if !sameServer || after.PasswordsOnly != before.PasswordsOnly || after.FirstLogin != before.FirstLogin {
 			d.logins.forget(name)
-			if err := d.dueAll(ctx, name); err != nil {
+			if err := errors.Join(d.dueAll(ctx, name), d.openAll(ctx, after)); err != nil {
 				return changed, d.changed(err)
 			}
 		}
@@ -58,8 +58,12 @@ func (d *Daemon) SetDomain(ctx context.Context, name string, options control.Dom
 }
 
 // mayBePassedOn refuses first logins that Dovecot could pass on for nobody, and a source that it could pass nobody on to
-// any more. What only one account lacks, that account falls back for.
+// any more. What only one account lacks, that account falls back for. A notice must be where Dovecot's mail user can read it.
 func (d *Daemon) mayBePassedOn(before, after account.Domain) error {
+	if err := d.notices.Usable(); after.FirstLogin == account.FirstLoginNotice && err != nil {
+		return &control.Error{Kind: control.KindRefused, Sentence: "first logins of " + after.Name + " can't be answered with a notice (--first-login notice)", Raw: err.Error(),
+			Hint: "chmod o+x " + d.config.RuntimeDir}
+	}
 	if after.FirstLogin != account.FirstLoginProxy || before.FirstLogin == after.FirstLogin && before.Source == after.Source {
 		return nil
 	}

@@ -92,7 +92,7 @@ func (d *Daemon) abandon(ctx context.Context, a account.Account) error {
 	if err != nil {
 		return err
 	}
-	d.progress.cancel(a.Address)
+	d.progress.cancel(a.Address, errPaused)
 	if err := finalize.Abandon(ctx, d.store, a, abandonedReport(a, counts, exceptions), time.Now()); err != nil {
 		return err
 	}
@@ -100,6 +100,9 @@ func (d *Daemon) abandon(ctx context.Context, a account.Account) error {
 	d.wakeCutover()
 	if a.Route == account.RouteHere {
 		return nil
+	}
+	if a.Route == account.RouteNotice {
+		return d.endNotice(ctx, a)
 	}
 	d.stragglers.add(a.Address, time.Now()) // whom Dovecot still passes on comes here next time
 	return d.provisioner.Refresh(ctx)

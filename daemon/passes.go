@@ -96,6 +96,9 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	if err != nil {
 		return "", err
 	}
+	if err := d.open(ctx, lease, a, account.WhyOpen(domain)); err != nil {
+		return "", err
+	}
 	if domain.PasswordsOnly {
 		return "", d.passWithoutMail(ctx, lease, a, began)
 	}
@@ -119,6 +122,15 @@ func (d *Daemon) pass(ctx context.Context, lease schedule.Lease, a *account.Acco
 	}
 	if err := d.complete(ctx, a, result, began); err != nil {
 		return summary(result), err
+	}
+	if a.Route == account.RouteNotice {
+		if err = d.catchUp(ctx, a, options, result); err == nil {
+			err = d.open(ctx, lease, a, "the first pass is complete")
+		}
+		if err != nil {
+			return summary(result), err
+		}
+		options.Account, options.Policy.Switched = *a, a.Switched()
 	}
 	if a.Route == account.RouteSource {
 		if err := d.switchIfDue(ctx, lease, a, domain, options, result); err != nil || a.Route != account.RouteHere {
@@ -248,12 +260,12 @@ func (d *Daemon) mirrorOptions(ctx context.Context, lease schedule.Lease, a acco
 		Source: from, SharedLogin: shared,
 		Destination: d.destination(a),
 		Fence:       func(ctx context.Context) error { return destination.Fence(ctx, d.fence(string(a.Address))) },
-		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched(), OwnerAtSource: a.Route == account.RouteSource, MassDeletion: a.Orders.Has(account.Approve)},
+		Deliveries:  deliveries{d.deliveries}, Policy: mirror.Policy{Switched: a.Switched(), OwnerAtSource: a.Route != account.RouteHere, MassDeletion: a.Orders.Has(account.Approve)},
 		Orders:  d.orders(a),
 		Rules:   mirror.Rules{Account: a.Rules, Domain: domain.Rules},
 		KeepDir: filepath.Join(d.config.Mirror.RefusedDir, strconv.FormatInt(a.ID, 10)),
 		Pairs:   d.config.Mirror.ConnectionsPerAccount, Newest: d.newestFirst(a), Refile: d.config.Mirror.Refile,
-		Notice: ownersLetter{domain, a}, Welcome: welcomes(domain, a),
+		Notice: ownersLetter{domain, a}, Welcome: welcomes(domain, a), NoticeEvery: d.config.Mirror.NoticeInterval.Duration(), Tell: d.tellWaiting(domain, a),
 		Progress: func(p mirror.Progress) { d.progress.update(showProgress(a.Address, p)) },
 	}, nil
 }

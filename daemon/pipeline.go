@@ -44,7 +44,8 @@ func (d *Daemon) buildStages(ctx context.Context) error {
 
 func (d *Daemon) buildProvision(ctx context.Context) (err error) {
 	c := d.config.Dovecot
-	d.provisioner, err = provision.New(provision.Options{Store: d.store, Sealer: d.sealer, Journal: joinJournal{d},
+	d.notices = newNotices(d.config)
+	d.provisioner, err = provision.New(provision.Options{Store: d.store, Sealer: d.sealer, Journal: joinJournal{d}, Notices: d.notices,
 		PassdbFile: c.PassdbFile, UserdbFile: c.UserdbFile, ProxiedFile: c.ProxiedFile, Authorities: c.ProxyCAFile, FileGroup: c.FileGroup, MailUID: c.MailUID, MailGID: c.MailGID,
 		HomeTemplate: c.HomeTemplate})
 	if err != nil {
@@ -54,7 +55,10 @@ func (d *Daemon) buildProvision(ctx context.Context) (err error) {
 		return err
 	}
 	// Heals a crash between the database and the files.
-	return d.provisioner.Refresh(ctx)
+	if err := d.provisioner.Refresh(ctx); err != nil {
+		return err
+	}
+	return d.clearNotices(ctx)
 }
 
 func (d *Daemon) buildHook(ctx context.Context) error {

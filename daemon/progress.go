@@ -28,7 +28,7 @@ type running struct {
 
 func newProgress() *progress { return &progress{passes: map[account.Address]*running{}} }
 
-// begin notes a pass; the returned context ends when somebody pauses the account. end must be called.
+// begin notes a pass; the returned context ends when somebody wants the pass to end. end must be called.
 func (p *progress) begin(ctx context.Context, address account.Address) (passCtx context.Context, end func()) {
 	passCtx, cancel := context.WithCancelCause(ctx)
 	p.mu.Lock()
@@ -58,11 +58,11 @@ func (p *progress) update(pass control.Pass) {
 }
 
 // cancel ends the pass of an account, if one runs.
-func (p *progress) cancel(address account.Address) {
+func (p *progress) cancel(address account.Address, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known := p.passes[address]; known != nil {
-		known.cancel(errPaused)
+		known.cancel(why)
 	}
 }
 

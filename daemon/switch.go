@@ -159,7 +159,7 @@ type hands struct {
 
 // Move implements live.Hands. A problem is kept with the account and delays the next try.
 func (h *hands) Move(ctx context.Context, to account.Route, problem error) error {
-	if to == account.RouteHeld {
+	if to == account.RouteHeld || h.a.Route == account.RouteNotice {
 		release, err := h.provisioner.Hold(ctx, h.a.Address)
 		if err != nil {
 			return err

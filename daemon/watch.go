@@ -96,6 +96,12 @@ func (d *Daemon) follow(ctx context.Context, domain account.Domain, accounts []a
 	if err := d.keepMemory(ctx, domain, decision.To, memory); err != nil {
 		return err
 	}
+	if decision.To != domain.State {
+		domain.State = decision.To
+		if err := d.openAll(ctx, domain); err != nil {
+			return err
+		}
+	}
 	// Also while draining goes on: a letter at the source has restarted the quiet time, and is followed like any other.
 	return d.moveAccounts(ctx, accounts, account.Closing, account.Following)
 }

@@ -187,6 +187,8 @@ func addRoute(f *facts, one control.Account) {
 		if s.Urgent != "" {
 			f.add("switch", "as soon as the first pass is complete: "+s.Urgent)
 		}
+	case account.RouteNotice:
+		f.add("logins", "are answered with a notice until the first pass is complete (first-login notice)")
 	case account.RouteHeld:
 		f.add("logins", "wait for a moment: the account is being switched")
 	}

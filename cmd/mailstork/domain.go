@@ -267,8 +267,11 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 
 // firstLoginInWords is empty for the default.
 func firstLoginInWords(f account.FirstLogin) string {
-	if f == account.FirstLoginProxy {
+	switch f {
+	case account.FirstLoginProxy:
 		return "are passed on to the source until nearly everything is here (proxy)"
+	case account.FirstLoginNotice:
+		return "are answered with a notice until everything is here (notice)"
 	}
 	return ""
 }

@@ -53,7 +53,7 @@ func (f *domainFlags) register(c *cobra.Command) {
 	f.set.StringSliceVar(&f.outgoing, "outgoing", nil, "`IP` address that sends the domain's mail; may be repeated")
 	f.set.StringVar(&f.accounts, "accounts", "listed", "who may join by logging in: listed (imported addresses) or any (whose password the source accepts)")
 	f.set.StringVar(&f.mail, "mail", "yes", "copy the mail: yes, or no (logins are proven and accounts created, nothing else)")
-	f.set.StringVar(&f.firstLogin, "first-login", "local", "where first logins lead: local (into the account here, while its mail arrives) or proxy (through this server into the source, until nearly everything is here)")
+	f.set.StringVar(&f.firstLogin, "first-login", "local", "where first logins lead: local (into the account here, while its mail arrives), proxy (through this server into the source, until nearly everything is here) or notice (to a letter that says how far the move is, until everything is here)")
 	f.set.IntVar(&f.guard.failuresPerSource, "failures-per-source", 0, "pass on at most `N` wrong passwords to the source within hook.failure_window_minutes; 0: the default of the configuration")
 	f.set.StringVar(&f.guard.sourceAllowsUs, "source-allows-us", "no", "yes: the source's admin has put this server on an allow list, so that it passes on "+strconv.Itoa(guard.AllowedFailures)+" wrong passwords instead of the default; no")
 	f.set.IntVar(&f.guard.newAccountsPerHour, "new-accounts-per-hour", 0, "let first logins make at most `N` accounts within an hour; 0: no limit but hook.creations_per_minute")

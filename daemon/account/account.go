@@ -97,7 +97,7 @@ type FirstLogin string
 const (
 	FirstLoginLocal  FirstLogin = "local"  // into the account here, while its mail arrives
 	FirstLoginProxy  FirstLogin = "proxy"  // through us into the source, until nearly everything is here
-	FirstLoginNotice FirstLogin = "notice" // into a folder with a notice alone
+	FirstLoginNotice FirstLogin = "notice" // into a folder with a notice alone, until all is here
 )
 
 // TLSMode is how a connection to a source is protected.

@@ -16,7 +16,7 @@ func StatesPage() string {
 	for _, t := range Transitions {
 		fmt.Fprintf(&page, "| `%s` | %s | `%s` | %s |\n", t.From, t.Event, t.To, t.When)
 	}
-	page.WriteString("\n## Where an account's logins lead\n\nEvery account begins with `here`; only a live migration (`first_login: proxy`) goes another way.\n\n| from | event | to | when |\n|---|---|---|---|\n")
+	page.WriteString("\n## Where an account's logins lead\n\nEvery account begins with `here`; only a live migration (`first_login: proxy`) and a notice (`first_login: notice`) go another way.\n\n| from | event | to | when |\n|---|---|---|---|\n")
 	for _, t := range RouteTransitions {
 		fmt.Fprintf(&page, "| `%s` | %s | `%s` | %s |\n", t.From, t.Event, t.To, t.When)
 	}

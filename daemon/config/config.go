@@ -156,6 +156,8 @@ type Mirror struct {
 	// When the inbox is complete, the messages that came first are filed anew behind the older ones, once, so that mail
 	// programs that sort by arrival show them at the right end. A POP3 program that has fetched them fetches them again.
 	Refile bool `yaml:"refile" default:"true" bounds:"true|false" bad:"maybe"`
+	// The least time between two revisions of the letter that tells an owner how far the move is.
+	NoticeInterval Seconds `yaml:"notice_interval_seconds" default:"3600" bounds:"1..86400" bad:"0"`
 	// Time from the end of a pass to the next while an account is following.
 	PassInterval Seconds `yaml:"pass_interval_seconds" default:"300" bounds:"1..86400" bad:"0"`
 	// Time to the next try after the first failed pass; it doubles with every further one.

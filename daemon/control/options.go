@@ -136,9 +136,11 @@ func checkFirstLogin(d account.Domain, hint string) error {
 			return Invalid("first logins can't be passed on to the source (--first-login proxy) while no mail is copied (--mail no): nobody would ever be switched", hint)
 		}
 	case account.FirstLoginNotice:
-		return Invalid("first-login notice is not known to this version", hint)
+		if d.PasswordsOnly {
+			return Invalid("first logins can't be answered with a notice (--first-login notice) while no mail is copied (--mail no): there is nothing to wait for", hint)
+		}
 	default:
-		return Invalid(fmt.Sprintf("first-login %q is neither local nor proxy", d.FirstLogin), hint)
+		return Invalid(fmt.Sprintf("first-login %q is neither local, proxy nor notice", d.FirstLogin), hint)
 	}
 	return nil
 }

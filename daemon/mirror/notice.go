@@ -68,6 +68,9 @@ func (r *round) muchToList() bool {
 // notify writes a new revision of the notice when one is due. It is no message of the source: a server that refuses it
 // holds up nothing.
 func (r *round) notify(ctx context.Context, pr *pair, when moment) error {
+	if err := r.tellStanding(ctx, when); err != nil {
+		return err
+	}
 	if r.Notice == nil || r.here[inbox] == nil || !r.here[inbox].exists {
 		return nil
 	}
@@ -94,6 +97,25 @@ func (r *round) notify(ctx context.Context, pr *pair, when moment) error {
 		return err
 	}
 	return r.carryMark(ctx, before)
+}
+
+// tellStanding lets others say how far the account is. Counting reads the ledger, so that it waits between two chunks.
+func (r *round) tellStanding(ctx context.Context, when moment) error {
+	if r.Tell == nil {
+		return nil
+	}
+	r.noticing.Lock()
+	defer r.noticing.Unlock()
+	if when == between && r.Now().Sub(r.toldAt) < r.NoticeEvery {
+		return nil
+	}
+	s, err := r.standing(ctx, when)
+	if err != nil {
+		return err
+	}
+	r.toldAt = s.At
+	r.Tell(s)
+	return nil
 }
 
 // standing counts what the notice tells.

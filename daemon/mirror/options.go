@@ -39,6 +39,9 @@ type Options struct {
 	Notice      Notice
 	Welcome     bool
 	NoticeEvery time.Duration
+	// Tell is told how far the account is, at the moments at which a notice may be written; nil: nobody is. Never called
+	// twice at once.
+	Tell func(Standing)
 	// Pairs is the number of connections to each side; 0 means 2.
 	Pairs int
 	// Batch is the most messages of one APPEND; 0 means 100.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,6 +54,7 @@ type pass struct {
 	counts   []ledger.FolderCounts // nil: not known
 	telling  sync.Mutex            // guards progress
 	noticing sync.Mutex            // held while a notice is written
+	toldAt   time.Time             // when Tell was called
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error

@@ -28,13 +28,16 @@ type Kind string
 const (
 	Moving Kind = "moving" // the account is in use, and older mail still comes
 	Here   Kind = "here"   // everything has come
+	// Waiting: the account can't be used before everything has come.
+	Waiting Kind = "waiting"
 )
 
 // Facts are the numbers of an account.
 type Facts struct {
-	Copied, Messages     int // that are here, of those that there are
-	LeftOut              int // by a rule, or since this server could not keep them
-	Folders, FoldersLeft int // all, and those that are not complete here
+	Copied, Messages     int       // that are here, of those that there are
+	LeftOut              int       // by a rule, or since this server could not keep them
+	Folders, FoldersLeft int       // all, and those that are not complete here
+	Expected             time.Time // when everything will have come, at the pace so far; zero when nobody knows
 }
 
 // Letter is one revision of the letter to the owner of an account.
@@ -52,6 +55,7 @@ type Letter struct {
 type values struct {
 	Address, Domain, Sender                         string
 	Copied, Messages, LeftOut, Folders, FoldersLeft string
+	Expected                                        string
 }
 
 // Compose writes the letter as it is stored, with CRLF.
@@ -75,8 +79,15 @@ func (l Letter) Compose() ([]byte, error) {
 	}{{&v.Copied, l.Facts.Copied}, {&v.Messages, l.Facts.Messages}, {&v.LeftOut, l.Facts.LeftOut}, {&v.Folders, l.Facts.Folders}, {&v.FoldersLeft, l.Facts.FoldersLeft}} {
 		*number.text = grouped(number.n, thousands)
 	}
-	if l.Facts.LeftOut == 0 { // a text asks with "if" whether there is something to say of it
+	// A text asks with "if" whether there is something to say of these.
+	if l.Facts.LeftOut == 0 {
 		v.LeftOut = ""
+	}
+	if l.Facts.Messages == 0 {
+		v.Messages = ""
+	}
+	if !l.Facts.Expected.IsZero() {
+		v.Expected = l.Facts.Expected.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	subject, body, name := fill(string(l.Kind)+" subject", v), fill(string(l.Kind), v), fill("sender", v)
 	if err != nil {

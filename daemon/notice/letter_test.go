@@ -21,13 +21,13 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	kinds = []Kind{Moving, Here}
+	kinds = []Kind{Moving, Here, Waiting}
 	at    = time.Date(2026, 11, 22, 4, 5, 6, 0, time.UTC)
 )
 
 func example(language account.Language, kind Kind) Letter {
 	return Letter{To: "anna@example.org", Sender: "postmaster@example.org", Language: language, Kind: kind, Revision: 2, At: at,
-		Facts: Facts{Copied: 12345, Messages: 1234567, LeftOut: 3, Folders: 41, FoldersLeft: 7}}
+		Facts: Facts{Copied: 12345, Messages: 1234567, LeftOut: 3, Folders: 41, FoldersLeft: 7, Expected: at.Add(26 * time.Hour)}}
 }
 
 func TestEveryLanguageHasEveryTextAndNoOther(t *testing.T) {

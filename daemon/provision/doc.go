@@ -2,8 +2,9 @@
 //
 // Stage 2 of 7: provision.
 //
-// Owns: Dovecot's two passwd-files. The userdb file has every account, so that mail is accepted for it from the first
-// day; the passdb file has those whose owner has logged in here, so that the auth hook sees every first login.
+// Owns: Dovecot's passwd-files. The userdb file has every account, so that mail is accepted for it from the first
+// day; the passdb file has those whose owner has logged in here, so that the auth hook sees every first login. A third one, for those whose
+// logins lead elsewhere: to the source (proxied.go), or to a notice (noticed.go).
 //
 // Never does: proving passwords (authhook does), making folders or homes (Dovecot does), writing into a file of others.
 //

@@ -136,7 +136,7 @@ func newSite(t *testing.T, accounts map[string]string, extra string) *site {
 		t.Fatal(err)
 	}
 	home := filepath.Join(lab.Dir, "vmail")
-	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.decisions,
+	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.decisions, Notices: nobodyWaits{},
 		PassdbFile: filepath.Join(state, "dovecot", "passdb"), UserdbFile: filepath.Join(state, "dovecot", "userdb"), ProxiedFile: filepath.Join(state, "dovecot", "proxied"), FileGroup: "dovecot",
 		MailUID: testbed.MailUID, MailGID: testbed.MailGID, HomeTemplate: home + "/{domain}/{local}"})
 	if err != nil {
@@ -482,4 +482,12 @@ func TestNewPasswordOfEqualLengthInTheSameSecondIsSeen(t *testing.T) {
 		_, err := s.destination.Doveadm("auth", "test", "anna@example.org", canary)
 		return err != nil
 	})
+}
+
+// nobodyWaits stands for the folders of notices where nobody is shown one.
+type nobodyWaits struct{}
+
+func (nobodyWaits) Path(account.Account) string { return "/nonexistent" }
+func (nobodyWaits) Ready(account.Domain, account.Account) error {
+	return errors.New("nobody waits here")
 }

@@ -20,10 +20,18 @@ const FirstLoginPriority = 100
 // Journal is told of every account that joined, once, after it is durable in the database.
 type Journal interface {
 	Joined(ctx context.Context, a account.Account)
-	// Led is told where the first login of an account leads, when its domain wants first logins to be passed on.
+	// Led is told where the first login of an account leads, when its domain wants first logins to lead elsewhere.
 	Led(ctx context.Context, a account.Account)
 	// Renewed is told that a proven password replaced the one that the source refused.
 	Renewed(ctx context.Context, a account.Account)
+}
+
+// Notices are the folders that hold a notice alone (package notice). Called by many goroutines.
+type Notices interface {
+	// Path is where an account's folder is.
+	Path(a account.Account) string
+	// Ready makes sure that there is a letter in it; it may be called again.
+	Ready(d account.Domain, a account.Account) error
 }
 
 // Options are what a Provisioner needs.
@@ -31,6 +39,7 @@ type Options struct {
 	Store   *store.Store
 	Sealer  *secret.Sealer
 	Journal Journal
+	Notices Notices
 
 	PassdbFile, UserdbFile string
 	// ProxiedFile has the accounts whose sessions Dovecot passes on to their source, and Authorities is the file that its
@@ -56,13 +65,14 @@ type Provisioner struct {
 	files    *files
 
 	authorities string
+	notices     Notices
 	onward      onward
 }
 
 // New checks the options; it does not touch the files.
 func New(o Options) (*Provisioner, error) {
-	if o.Store == nil || o.Sealer == nil || o.Journal == nil || o.PassdbFile == "" || o.UserdbFile == "" || o.ProxiedFile == "" {
-		return nil, errors.New("preparing to provision: store, sealer, journal and all files are needed")
+	if o.Store == nil || o.Sealer == nil || o.Journal == nil || o.Notices == nil || o.PassdbFile == "" || o.UserdbFile == "" || o.ProxiedFile == "" {
+		return nil, errors.New("preparing to provision: store, sealer, journal, notices and all files are needed")
 	}
 	if o.MailUID < 1 || o.MailGID < 1 { // Dovecot refuses an entry with 0
 		return nil, fmt.Errorf("preparing to provision: user id %d and group id %d must be above 0", o.MailUID, o.MailGID)
@@ -73,13 +83,13 @@ func New(o Options) (*Provisioner, error) {
 	if !fitsLine(o.UserdbFields) {
 		return nil, fmt.Errorf("preparing to provision: userdb fields %q can't stand in a line", o.UserdbFields)
 	}
-	p := &Provisioner{store: o.Store, sealer: o.Sealer, journal: o.Journal, uid: o.MailUID, gid: o.MailGID, home: o.HomeTemplate, authorities: o.Authorities}
+	p := &Provisioner{store: o.Store, sealer: o.Sealer, journal: o.Journal, uid: o.MailUID, gid: o.MailGID, home: o.HomeTemplate, authorities: o.Authorities, notices: o.Notices}
 	p.files = &files{
 		accounts: func(ctx context.Context) ([]account.Account, error) { return o.Store.Accounts(ctx, "") },
 		domains:  o.Store.Domains,
 		userdb:   &file{path: o.UserdbFile, group: o.FileGroup, line: func(a account.Account, _ account.Domain) string { return p.userdbLine(a, o.UserdbFields) }},
 		passdb:   &file{path: o.PassdbFile, group: o.FileGroup, line: func(a account.Account, _ account.Domain) string { return passdbLine(a) }},
-		proxied:  &file{path: o.ProxiedFile, group: o.FileGroup, line: p.proxiedLines},
+		proxied:  &file{path: o.ProxiedFile, group: o.FileGroup, line: p.elsewhereLines},
 		writing:  make(chan struct{}, 1),
 	}
 	return p, nil

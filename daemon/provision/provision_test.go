@@ -59,6 +59,7 @@ type bench struct {
 	store   *store.Store
 	sealer  *secret.Sealer
 	joins   *joins
+	letters *letters
 	options Options
 }
 
@@ -81,8 +82,8 @@ func newBench(t *testing.T) *bench {
 			t.Fatal(err)
 		}
 	}
-	b := &bench{store: s, sealer: sealer, joins: &joins{}}
-	b.options = Options{Store: s, Sealer: sealer, Journal: b.joins,
+	b := &bench{store: s, sealer: sealer, joins: &joins{}, letters: &letters{dir: "/run/mailstork/notice"}}
+	b.options = Options{Store: s, Sealer: sealer, Journal: b.joins, Notices: b.letters,
 		PassdbFile: filepath.Join(dir, "dovecot", "passdb"), UserdbFile: filepath.Join(dir, "dovecot", "userdb"), ProxiedFile: filepath.Join(dir, "dovecot", "proxied"), Authorities: "/etc/ca.pem",
 		MailUID: 5000, MailGID: 5001, HomeTemplate: "/var/vmail/{domain}/{local}"}
 	b.restart(t)

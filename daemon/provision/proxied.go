@@ -21,7 +21,24 @@ const serviceIMAP = "imap"
 var servicesHere = []string{"smtp", "submission", "sieve"}
 
 func leadsElsewhere(a account.Account) bool {
-	return a.Route == account.RouteSource || a.Route == account.RouteHeld
+	return a.Route == account.RouteSource || a.Route == account.RouteHeld || a.Route == account.RouteNotice
+}
+
+// elsewhereLines are one account for the passdb of those whose logins lead elsewhere.
+func (p *Provisioner) elsewhereLines(a account.Account, d account.Domain) string {
+	if a.Route == account.RouteNotice {
+		return p.noticedLines(a, d)
+	}
+	return p.proxiedLines(a, d)
+}
+
+// linesHere let whoever sends mail in.
+func linesHere(a account.Account) string {
+	var lines strings.Builder
+	for _, service := range servicesHere {
+		fmt.Fprintf(&lines, "%s/%s:%s::::::\n", a.Address, service, a.PasswordHash)
+	}
+	return lines.String()
 }
 
 // proxiedLines are one account for the passdb that passes sessions on: its entries are called address/service. There is
@@ -34,12 +51,7 @@ func (p *Provisioner) proxiedLines(a account.Account, d account.Domain) string {
 	if err != nil {
 		return "" // Lead tells why
 	}
-	var lines strings.Builder
-	fmt.Fprintf(&lines, "%s/%s:%s::::::%s\n", a.Address, serviceIMAP, a.PasswordHash, proxyFields(passage))
-	for _, service := range servicesHere {
-		fmt.Fprintf(&lines, "%s/%s:%s::::::\n", a.Address, service, a.PasswordHash)
-	}
-	return lines.String()
+	return fmt.Sprintf("%s/%s:%s::::::%s\n", a.Address, serviceIMAP, a.PasswordHash, proxyFields(passage)) + linesHere(a)
 }
 
 // proxyFields are Dovecot's extra fields. "proxy" is a matter of presence: any value means yes.
@@ -59,15 +71,23 @@ func proxyFields(p account.Passage) string {
 }
 
 // lead decides where the first login of an account leads, and returns the account when its domain wants first logins to
-// be passed on. What can't be passed on leads here, and says why.
+// lead elsewhere.
 func (p *Provisioner) lead(ctx context.Context, tx *sql.Tx, domain account.Domain, address account.Address, password secret.Secret) (account.Account, error) {
-	if domain.FirstLogin != account.FirstLoginProxy {
+	if domain.FirstLogin != account.FirstLoginProxy && domain.FirstLogin != account.FirstLoginNotice {
 		return account.Account{}, nil
 	}
 	member, err := p.ensure(ctx, tx, address)
 	if err != nil || member.PasswordHash != "" || member.State == account.Done {
 		return account.Account{}, err
 	}
+	if domain.FirstLogin == account.FirstLoginNotice {
+		return p.leadToNotice(ctx, tx, domain, member)
+	}
+	return p.leadToSource(ctx, tx, domain, member, password)
+}
+
+// leadToSource passes an account on. What can't be passed on leads here, and says why.
+func (p *Provisioner) leadToSource(ctx context.Context, tx *sql.Tx, domain account.Domain, member account.Account, password secret.Secret) (account.Account, error) {
 	passage, err := account.PassageOf(domain, member, p.authorities)
 	if err == nil && !passage.Carries(password.Reveal()) {
 		err = &account.Unpassable{Why: "the source takes LOGIN only, and its password is not ASCII"}
@@ -89,9 +109,9 @@ const (
 	holdLooks  = 50 * time.Millisecond
 )
 
-// Lead tells where a login whose password is right leads. While an account is being switched it waits. RouteSource means
-// that Dovecot finds the entry that passes the session on; RouteHeld that the owner has to come back, err being why if an
-// operator should know.
+// Lead tells where a login whose password is right leads. While an account is being switched it waits. RouteSource and
+// RouteNotice mean that Dovecot finds the entry that leads there; RouteHeld that the owner has to come back, err being why
+// if an operator should know.
 func (p *Provisioner) Lead(ctx context.Context, address account.Address, service string) (account.Route, error) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
 	defer cancel()
@@ -107,7 +127,7 @@ func (p *Provisioner) Lead(ctx context.Context, address account.Address, service
 			continue
 		}
 		route, err := p.leadNow(ctx, address, service)
-		p.onward.end(address, route == account.RouteSource, time.Now())
+		p.onward.end(address, route == account.RouteSource || route == account.RouteNotice, time.Now())
 		switch {
 		case ctx.Err() != nil && route != account.RouteHere:
 			return account.RouteHeld, nil
@@ -130,6 +150,8 @@ func (p *Provisioner) leadNow(ctx context.Context, address account.Address, serv
 		return account.RouteHeld, err
 	case !leadsElsewhere(member) || slices.Contains(servicesHere, service):
 		return account.RouteHere, nil
+	case member.Route == account.RouteNotice:
+		return p.leadToItsNotice(ctx, domain, member, service)
 	case service != serviceIMAP:
 		return account.RouteHeld, p.urge(ctx, address, "its owner uses "+strings.ToUpper(service))
 	case member.Route == account.RouteHeld:

@@ -146,8 +146,12 @@ func accounts() []control.AccountDetail {
 		SwitchedAt: Now.Add(-30 * time.Second), CreatedAt: Now.Add(-time.Hour),
 		Switching: account.Switching{Fallback: "the source takes LOGIN only, and its password is not ASCII"},
 	}
+	ivo := control.Account{
+		Address: "ivo@example.net", Domain: "example.net", State: account.Copying, SourceUser: "ivo@example.net", Route: account.RouteNotice,
+		Language: "nl", CreatedAt: Now.Add(-time.Hour), Messages: control.Messages{Source: 5_000, Accounted: 1_250},
+	}
 	return []control.AccountDetail{
-		{Account: greta, Credential: true}, {Account: hugo, Credential: true},
+		{Account: greta, Credential: true}, {Account: hugo, Credential: true}, {Account: ivo, Credential: true},
 		{Account: anna, Credential: true, Folders: []control.Folder{
 			{Source: "INBOX", Destination: "INBOX", Messages: 12_000, Copied: 11_640, Delivered: 12, Deleted: 348,
 				Limits: "more than 26 keywords: a Maildir keeps these only in Dovecot's index, so that rebuilding it would lose them on 12 messages: projekt-x (9), later (4)"},

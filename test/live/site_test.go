@@ -54,6 +54,11 @@ type bench struct {
 
 func start(t *testing.T, version string, people map[string]string, change func(*site.Options)) *bench {
 	t.Helper()
+	return startWith(t, version, people, "proxy", change)
+}
+
+func startWith(t *testing.T, version string, people map[string]string, firstLogin string, change func(*site.Options)) *bench {
+	t.Helper()
 	testbed.Need(t, "dovecot "+testbed.Dovecot23, "dovecot "+version)
 	program, err := binary()
 	must(t, err)
@@ -86,7 +91,7 @@ func start(t *testing.T, version string, people map[string]string, change func(*
 			t.Error(err)
 		}
 	})
-	must(t, b.StartDaemon(), b.AddDomain("--accounts", "any", "--first-login", "proxy"))
+	must(t, b.StartDaemon(), b.AddDomain("--accounts", "any", "--first-login", firstLogin))
 	return b
 }
 

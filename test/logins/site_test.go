@@ -17,6 +17,7 @@ import (
 	"mailstork/authhook"
 	"mailstork/authhook/guard"
 	"mailstork/daemon/account"
+	"mailstork/daemon/notice"
 	"mailstork/daemon/provision"
 	"mailstork/daemon/secret"
 	"mailstork/daemon/store"
@@ -72,6 +73,7 @@ type site struct {
 	destination *testbed.Dovecot
 	store       *store.Store
 	provisioner *provision.Provisioner
+	letters     *letters
 	journal     *journal
 	verifier    *verifier
 	limits      guard.Limits
@@ -136,7 +138,8 @@ func (s *site) openStore(state string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.journal,
+	s.letters = &letters{notice.Folders{Dir: filepath.Join(s.lab.Dir, "notice")}}
+	s.provisioner, err = provision.New(provision.Options{Store: s.store, Sealer: sealer, Journal: s.journal, Notices: s.letters,
 		PassdbFile: s.passdb(), UserdbFile: s.userdb(), ProxiedFile: s.proxied(), Authorities: s.lab.CAFile, FileGroup: "dovecot",
 		MailUID: testbed.MailUID, MailGID: testbed.MailGID, HomeTemplate: s.homes() + "/{domain}/{local}"})
 	if err != nil {

@@ -39,7 +39,7 @@ CREATE TABLE account (
     password_hash  TEXT    NOT NULL DEFAULT '',
     credential_refused BIGINT NOT NULL DEFAULT 0 CHECK (credential_refused IN (0, 1)), -- by the source, and none proven since
     switched_at_ms BIGINT  NOT NULL DEFAULT 0,
-    route          TEXT    NOT NULL DEFAULT 'here' CHECK (route IN ('here', 'source', 'held')), -- where logins lead
+    route          TEXT    NOT NULL DEFAULT 'here' CHECK (route IN ('here', 'source', 'held', 'notice')), -- where logins lead
     switch_json    TEXT    NOT NULL DEFAULT '{}',   -- account.Switching
     last_pass_at_ms BIGINT NOT NULL DEFAULT 0,      -- when the last complete pass began
     last_new_at_ms BIGINT  NOT NULL DEFAULT 0,      -- when a pass last found a new message at the source

@@ -1,0 +1,237 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime/quotedprintable"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mailstork/test/site"
+	"mailstork/test/testbed"
+)
+
+// startWaiting is a site whose domain answers first logins with a notice, and a source so slow that a first pass over an
+// owner's seed takes seconds.
+func startWaiting(t *testing.T, version string, people map[string]string) *bench {
+	t.Helper()
+	b := startWith(t, version, people, "notice", func(o *site.Options) {
+		o.Dest.POP3 = true
+		o.Config["mirror"] = map[string]any{"notice_interval_seconds": 1}
+	})
+	b.way.pace.Store(250_000)
+	return b
+}
+
+// told is a notice as a mail program shows it.
+type told struct {
+	uid            uint32
+	subject, body  string
+	copied, behind int // 0 while nothing is counted
+}
+
+var counted = regexp.MustCompile(`Bisher kopierte Nachrichten: ([0-9.]+) von ([0-9.]+)`)
+
+// readNotice reads the only letter that there is.
+func readNotice(c *testbed.Client) (n told, err error) {
+	folders, err := c.Folders()
+	if err != nil || len(folders) != 1 || folders[0].Name != "INBOX" {
+		return n, fmt.Errorf("want the inbox alone, got %+v, %v", folders, err)
+	}
+	lines, err := c.Command("SELECT INBOX")
+	if err != nil || len(lines) == 0 || !strings.Contains(lines[len(lines)-1].String(), "[READ-ONLY]") {
+		return n, fmt.Errorf("want a folder that can only be read, got %v, %v", lines, err)
+	}
+	return readOpen(c)
+}
+
+// readOpen reads the only letter of the open folder.
+func readOpen(c *testbed.Client) (n told, err error) {
+	uids, err := c.Search("ALL")
+	if err != nil || len(uids) != 1 {
+		return n, fmt.Errorf("want one letter, got %v, %w", uids, err)
+	}
+	n.uid = uids[0]
+	content, err := c.Content(n.uid)
+	if err != nil {
+		return n, err
+	}
+	head, body, _ := strings.Cut(string(content), "\r\n\r\n")
+	if strings.Contains(head, "X-UID") || strings.Contains(head, "X-IMAPbase") {
+		return n, fmt.Errorf("the letter shows how it is kept: %s", head)
+	}
+	text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+	n.subject, n.body = head, strings.ReplaceAll(string(text), " \r\n", " ")
+	if m := counted.FindStringSubmatch(n.body); m != nil {
+		n.copied, _ = strconv.Atoi(strings.ReplaceAll(m[1], ".", ""))
+		n.behind, _ = strconv.Atoi(strings.ReplaceAll(m[2], ".", ""))
+	}
+	return n, err
+}
+
+func (b *bench) waits(address string) bool { return b.show(address).Route == "notice" }
+
+// importGerman lists somebody who reads German.
+func (b *bench) importGerman(address string) {
+	b.t.Helper()
+	list := filepath.Join(b.t.TempDir(), "list")
+	must(b.t, os.WriteFile(list, []byte("address\n"+address+"\n"), 0o600))
+	_, err := b.CLI("account", "import", list, "--domain", domain)
+	must(b.t, err)
+	_, err = b.CLI("account", "set", address, "--language", "de")
+	must(b.t, err)
+}
+
+func TestAnOwnerReadsANoticeUntilEverythingIsHere(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := startWaiting(t, version, map[string]string{anna: annaPass})
+		b.importGerman(anna)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 900, 3000)
+		if _, err := b.Dest.Login(anna, "wrong"); err == nil || !strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
+			t.Errorf("a wrong password: %v", err)
+		}
+		c, err := b.Dest.Login("Anna@Example.org", annaPass)
+		must(t, err)
+		first, err := readNotice(c)
+		if must(t, err); !strings.Contains(first.subject, "Content-Language: de") || !strings.Contains(first.body, "noch alles") {
+			t.Errorf("the letter is %s\n%s", first.subject, first.body)
+		}
+		if a := b.show(anna); a.Route != "notice" || !a.SwitchedAt.IsZero() {
+			t.Errorf("after the first login the account is %+v", a)
+		}
+		b.wantNoticeUntouched(c, o)
+		b.workAtSource(o)
+		last, seen := first, 1
+		must(t, site.Eventually(60*time.Second, func() error { // in the session that goes on
+			if _, err := c.Command("NOOP"); err != nil {
+				return nil // it was ended
+			}
+			now, err := readOpen(c)
+			if err != nil {
+				return nil
+			}
+			if now.uid < last.uid || now.copied < last.copied || now.uid == last.uid && now.body != last.body {
+				t.Errorf("after %+v came %+v", last, now)
+			}
+			if now.uid > last.uid {
+				seen++
+			}
+			last = now
+			return errors.New("the session goes on")
+		}))
+		a := b.waitFor(anna, "open", isHere)
+		t.Logf("%d revisions, the last said %d of %d", seen, last.copied, last.behind)
+		if seen < 2 || last.copied == 0 || last.copied > last.behind || last.behind < 890 || a.State != "following" {
+			t.Errorf("want revisions that count up to 900; the account is %+v", a)
+		}
+		b.wantNothingLeft(o)
+		b.passes(anna, 2)
+		b.wantNothingLeft(o)
+	})
+}
+
+// wantNoticeUntouched does what a mail program may try. Nothing of it is there for the next session; letters that are
+// delivered meanwhile are with the account, and so is everything that is asked about it.
+func (b *bench) wantNoticeUntouched(c *testbed.Client, o *owner) {
+	t := b.t
+	t.Helper()
+	for _, folder := range []string{"INBOX", "Sent"} {
+		if _, err := c.Append(folder, nil, time.Unix(1_700_000_000, 0), []byte("Subject: mine\r\n\r\nHello.\r\n")); err == nil {
+			t.Errorf("a letter was stored in %s", folder)
+		}
+	}
+	if err := c.Create("Sent"); err == nil {
+		t.Error("a folder was made")
+	}
+	_, err1 := c.Command(`STORE 1 +FLAGS (\Deleted \Seen)`)
+	_, err2 := c.Command("EXPUNGE")
+	must(t, err1, err2)
+	pop, err := b.Dest.LoginPOP3(o.address, o.password)
+	must(t, err)
+	stat, err := pop.Command("STAT")
+	if must(t, err); !strings.HasPrefix(stat, "1 ") {
+		t.Errorf("POP3 has %q", stat)
+	}
+	_, err = pop.Command("DELE 1")
+	_ = pop.Close() // whatever it says of the deletion
+	must(t, err)
+	other, err := b.Dest.Login(o.address, o.password)
+	must(t, err)
+	again, err := readNotice(other)
+	if must(t, err, other.Close()); again.copied == again.behind && again.copied > 0 {
+		t.Errorf("all is here already: %+v", again)
+	}
+	id := o.newID()
+	o.letters[id] = &letter{folder: "INBOX"}
+	must(t, b.Dest.Deliver("carl@elsewhere.example", o.text(id, 300), o.address))
+	who, err := b.Dest.Doveadm("-f", "tab", "who", "-1", o.address)
+	for line := range strings.Lines(who) {
+		if strings.HasPrefix(line, o.address) && !strings.Contains(line, "127.77.0.1") {
+			t.Errorf("the fence sees %q", line)
+		}
+	}
+	if must(t, err); !b.waits(o.address) {
+		t.Error("the account is open already: nothing was tried on a notice")
+	}
+}
+
+// workAtSource moves, deletes and flags letters at the source in the middle of the first pass: these things come along.
+func (b *bench) workAtSource(o *owner) {
+	t := b.t
+	t.Helper()
+	b.waitFor(o.address, "copied", func(a shown) bool { return a.State == "copying" })
+	c, err := b.Source.Login(o.address, o.password)
+	must(t, err)
+	o.client = c
+	for range 30 {
+		_, err := o.act()
+		must(t, err)
+	}
+	must(t, c.Close())
+	o.client = nil
+	if !b.waits(o.address) {
+		t.Error("the account was opened before its owner had worked at the source")
+	}
+}
+
+// wantNothingLeft logs in and looks, and looks on the disk, for what is left of the notice.
+func (b *bench) wantNothingLeft(o *owner) {
+	t := b.t
+	t.Helper()
+	o.checkFresh("when all is here")
+	b.wantInside(o)
+	c, err := b.Dest.Login(o.address, o.password)
+	must(t, err)
+	_, err = c.Select("INBOX")
+	must(t, err)
+	if uids, err := c.Search(`HEADER MESSAGE-ID "mailstork-notice"`); err != nil || len(uids) > 0 {
+		t.Errorf("the inbox has notices %v, %v", uids, err)
+	}
+	must(t, c.Close(), filepath.WalkDir(b.Dest.HomeDir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		if content, err := os.ReadFile(path); err == nil && strings.Contains(string(content), "mailstork-notice") || strings.Contains(path, "mailstork-notice") {
+			t.Errorf("of the notice %s is left", path)
+		}
+		return nil
+	}), b.noFolders())
+}
+
+// noFolders tells whether there is a folder of a notice.
+func (b *bench) noFolders() error {
+	return site.Eventually(10*time.Second, func() error {
+		entries, err := os.ReadDir(filepath.Join(b.Dir, "run", "notice"))
+		if err == nil && len(entries) > 0 {
+			err = fmt.Errorf("%s is left", entries[0].Name())
+		}
+		return err
+	})
+}
