@@ -40,6 +40,11 @@ func (j joinJournal) Led(ctx context.Context, a account.Account) {
 // Renewed ends stuck with the next pass, which is due now.
 func (j joinJournal) Renewed(ctx context.Context, a account.Account) {
 	j.troubles.note(a.Address, trouble{}, false)
+	if a.Route == account.RouteNotice {
+		if err := j.clearNotices(ctx); err != nil {
+			j.report(err)
+		}
+	}
 	j.events.Record(ctx, eventlog.Event{Name: "renew", Domain: a.Domain, Account: a.Address, State: string(a.State), Detail: "another password is valid here"})
 	j.workers.Wake()
 }

@@ -130,6 +130,7 @@ func (d *Daemon) measureAccounts(ctx context.Context, domains []metrics.Domain, 
 			domains[i].Stuck += c.Stuck
 			domains[i].PassedOn += c.PassedOn
 			domains[i].Held += c.Held
+			domains[i].Noticed += c.Noticed
 		}
 	}
 	return err

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -49,9 +50,11 @@ func TestNoMetricHoldsAnAddressOrAPassword(t *testing.T) { // S1
 	of := d.addDomain(t, down(t), account.Open)
 	a := d.addAccount(t, of, anna, account.Following)
 	d.addAccount(t, of, carla, account.Copying)
+	d.addAccount(t, of, "dora@"+domain, account.Copying)
 	must(t, d.store.Write(t.Context(), func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(t.Context(), `UPDATE account SET route = 'source' WHERE address = $1`, carla)
-		return err
+		_, err1 := tx.ExecContext(t.Context(), `UPDATE account SET route = 'source' WHERE address = $1`, carla)
+		_, err2 := tx.ExecContext(t.Context(), `UPDATE account SET route = 'notice' WHERE address = $1`, "dora@"+domain)
+		return errors.Join(err1, err2)
 	}))
 	must(t, d.store.SetStuck(t.Context(), anna, "c4nary reason", "c4nary hint"))
 	for i, user := range []string{string(anna), string(anna), string(anna), string(anna), string(bob), "c4nary@c4nary.example", "c4nary", "anna+c4nary@" + domain, "anna@c4nary." + domain} {
@@ -59,7 +62,7 @@ func TestNoMetricHoldsAnAddressOrAPassword(t *testing.T) { // S1
 	}
 	d.runPass(t.Context(), schedule.Lease{}, a)
 	text, families := d.scraped(t)
-	for _, secret := range []string{"@", "c4nary", "anna", "bob", "carla"} {
+	for _, secret := range []string{"@", "c4nary", "anna", "bob", "carla", "dora"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q is in the metrics:\n%s", secret, text)
 		}
@@ -78,6 +81,7 @@ func TestNoMetricHoldsAnAddressOrAPassword(t *testing.T) { // S1
 		`mailstork_accounts_stuck{domain="example.org"} 1`,
 		`mailstork_accounts_passed_on{domain="example.org"} 1`,
 		`mailstork_accounts_held{domain="example.org"} 0`,
+		`mailstork_accounts_noticed{domain="example.org"} 1`,
 		`mailstork_domain_state{domain="example.org",state="open"} 1`,
 		`mailstork_database_readable 1`,
 	} {

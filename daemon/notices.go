@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +24,9 @@ type notices struct {
 	notice.Folders
 	every time.Duration // the least time between two of one owner
 
-	mu   sync.Mutex
-	told map[account.Address]told
+	mu    sync.Mutex
+	told  map[account.Address]told
+	ended map[string]time.Time // paths of folders that nobody shall see any more, and when they go
 }
 
 // told is what an owner was told last, by this process, and where its first count stood.
@@ -35,7 +37,7 @@ type told struct {
 }
 
 func newNotices(c config.Config) *notices {
-	return &notices{Folders: notice.Folders{Dir: filepath.Join(c.RuntimeDir, "notice")}, every: c.Mirror.NoticeInterval.Duration(), told: map[account.Address]told{}}
+	return &notices{Folders: notice.Folders{Dir: filepath.Join(c.RuntimeDir, "notice")}, every: c.Mirror.NoticeInterval.Duration(), told: map[account.Address]told{}, ended: map[string]time.Time{}}
 }
 
 // Ready implements provision.Notices. What stands there is as good as what could be said without a pass.
@@ -142,23 +144,62 @@ func (d *Daemon) endNotice(ctx context.Context, a account.Account) error {
 		return err
 	}
 	d.notices.forget(a.Address)
-	return d.notices.Remove(a)
+	return d.notices.end(d.notices.Path(a), time.Now())
 }
 
-// clearNotices removes at the start what a predecessor left behind: folders of accounts that are open, once no login leads
-// there any more.
+// endedFor is how long a folder is there whose sessions have to end: every Dovecot looks at it within half a minute.
+const endedFor = 40 * time.Second
+
+func (n *notices) end(path string, now time.Time) error {
+	n.mu.Lock()
+	if n.ended[path].IsZero() {
+		n.ended[path] = now.Add(endedFor)
+	}
+	n.mu.Unlock()
+	return n.End(path)
+}
+
+// removeEnded removes the folders whose time has come.
+func (n *notices) removeEnded(now time.Time) (err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for path, at := range n.ended {
+		if now.After(at) {
+			delete(n.ended, path)
+			err = errors.Join(err, n.Remove(path))
+		}
+	}
+	return err
+}
+
+// clearNotices ends what nobody waits for, once no login leads there any more: what a dead daemon left behind, and the folder
+// of an owner whose password, and with it the folder's name, has changed.
 func (d *Daemon) clearNotices(ctx context.Context) error {
-	accounts, err := d.store.Accounts(ctx, "")
+	paths, err := d.notices.All()
 	if err != nil {
 		return err
 	}
-	var waiting []account.Account
+	accounts, err := d.store.Accounts(ctx, "") // asked second: a folder comes after its route
+	if err != nil {
+		return err
+	}
+	waiting := map[string]bool{}
 	for _, a := range accounts {
 		if a.Route == account.RouteNotice {
-			waiting = append(waiting, a)
+			waiting[d.notices.Path(a)] = true
 		}
 	}
-	return d.notices.Keep(waiting, func() error { return d.provisioner.Publish(ctx) })
+	paths = slices.DeleteFunc(paths, func(path string) bool { return waiting[path] })
+	if len(paths) > 0 {
+		err = d.provisioner.Publish(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		err = errors.Join(err, d.notices.end(path, time.Now()))
+	}
+	return err
 }
 
 var errOpening = errors.New("its owner need not wait any more")

@@ -120,6 +120,9 @@ func (d *Daemon) Doctor(ctx context.Context) ([]control.Finding, error) {
 	if slices.ContainsFunc(domains, func(d account.Domain) bool { return d.FirstLogin == account.FirstLoginProxy }) {
 		found = append(found, d.testProxy(ctx, user))
 	}
+	if slices.ContainsFunc(domains, func(d account.Domain) bool { return d.FirstLogin == account.FirstLoginNotice }) {
+		found = append(found, d.testNotices())
+	}
 	return append(found, d.testFence(ctx, user), d.testMaster(ctx, accounts)), nil
 }
 
@@ -155,6 +158,13 @@ func (d *Daemon) testProxy(ctx context.Context, user string) control.Finding {
 			Next: "mailstork setup dovecot --print   # is this in Dovecot's configuration?"}
 	}
 	return control.Finding{Check: "live migration", Level: control.OK, Sentence: "Dovecot tells whom it passes on."}
+}
+
+func (d *Daemon) testNotices() control.Finding {
+	if err := d.notices.Usable(); err != nil {
+		return control.Finding{Check: "notices", Level: control.Fail, Sentence: fmt.Sprintf("Dovecot can't show owners who wait a notice: %v.", err), Next: "chmod o+x " + d.config.RuntimeDir}
+	}
+	return control.Finding{Check: "notices", Level: control.OK, Sentence: "Dovecot can come to the notices of owners who wait."}
 }
 
 func (d *Daemon) testMaster(ctx context.Context, accounts []account.Account) control.Finding {

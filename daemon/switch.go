@@ -37,7 +37,7 @@ func (d *Daemon) beforePass(ctx context.Context, lease schedule.Lease, a *accoun
 		}
 	}
 	if d.filesBehind.Load() {
-		if err := d.provisioner.Refresh(ctx); err != nil {
+		if err := errors.Join(d.provisioner.Refresh(ctx), d.clearNotices(ctx)); err != nil {
 			return err
 		}
 		d.filesBehind.Store(false)
@@ -267,12 +267,15 @@ func (s *stragglers) left(now time.Time) (left []account.Address) {
 	return left
 }
 
-// endStragglers ends sessions that reached the source after their account was switched. What they stored there comes with
-// the next pass.
+// endStragglers ends sessions that reached the source after their account was switched, and removes notices whose sessions
+// had time to end. What was stored at the source comes with the next pass.
 func (d *Daemon) endStragglers(ctx context.Context) error {
 	ticker := time.NewTicker(stragglersLook)
 	defer ticker.Stop()
 	for {
+		if err := d.notices.removeEnded(time.Now()); err != nil {
+			d.report(err)
+		}
 		if left := d.stragglers.left(time.Now()); len(left) > 0 {
 			if err := d.endLate(ctx, left); err != nil && ctx.Err() == nil {
 				d.report(err)

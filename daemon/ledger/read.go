@@ -98,6 +98,71 @@ func (l *Ledger) ForPeople(ctx context.Context) ([]ForPeople, error) {
 	return query(ctx, l, "counting refused and parked messages", selectForPeople, scan)
 }
 
+// Counts says how many messages have which fate. Messages that left the source count in Gone, and in their fate.
+type Counts struct {
+	Fates    map[Fate]int // confirmed rows
+	Intended int
+	Parked   int
+	Present  int   // rows of messages that are still in the source listing, whatever their stage
+	Gone     int   // rows of messages that are not
+	Octets   int64 // of the copied ones
+	Listed   int64 // octets of those that are present
+}
+
+// FolderCounts are the counts of one folder.
+type FolderCounts struct {
+	Counts
+	FolderID        int64
+	SourceName      string
+	DestinationName string
+	Problem         string
+	SourceMessages  int // as the source counted them when the folder was last finished
+	Name            string
+	Role            string
+	Mapped          bool
+	SkipRule        string
+	Limits          string
+}
+
+// Count returns the counts of every folder by source name.
+func (l *Ledger) Count(ctx context.Context, accountID int64) ([]FolderCounts, error) {
+	scan := func(r row) (c FolderCounts, err error) {
+		c.Fates = map[Fate]int{}
+		fates := make([]int, len(Fates))
+		into := []any{&c.FolderID, &c.SourceName, &c.DestinationName, &c.Problem, &c.SourceMessages,
+			&c.Name, &c.Role, &c.Mapped, &c.SkipRule, &c.Limits,
+			&c.Intended, &c.Parked, &c.Present, &c.Gone, &c.Octets, &c.Listed}
+		for i := range fates {
+			into = append(into, &fates[i])
+		}
+		err = r.Scan(into...)
+		for i, n := range fates {
+			if n > 0 {
+				c.Fates[Fates[i]] = n
+			}
+		}
+		return c, err
+	}
+	return query(ctx, l, "counting messages", selectCounts, scan, accountID)
+}
+
+// Total adds up the counts of folders.
+func Total(folders []FolderCounts) Counts {
+	total := Counts{Fates: map[Fate]int{}}
+	for _, f := range folders {
+		for fate, n := range f.Fates {
+			total.Fates[fate] += n
+		}
+		total.Intended += f.Intended
+		total.Parked += f.Parked
+		total.Present += f.Present
+		total.Gone += f.Gone
+		total.Octets += f.Octets
+		total.Listed += f.Listed
+	}
+	return total
+}
+
 type row interface{ Scan(values ...any) error }
 
 func query[T any](ctx context.Context, l *Ledger, doing, statement string, scan func(row) (T, error), values ...any) ([]T, error) {

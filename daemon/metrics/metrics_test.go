@@ -30,7 +30,7 @@ func everything() (*Counters, View) {
 	return c, View{Version: "1.2", Waiting: 3, Running: 2, Passes: 4, Milter: Milter{Recorded: 10, Late: 1, Missed: 2, Refused: 3},
 		Sources: []Source{{"imap.old.example", 3, 4, true, true}}, Readable: true, Due: 6, Lag: 90 * time.Second,
 		Domains: []Domain{{Name: "example.org", State: "open", Source: "imap.old.example", Doubted: true, Accounts: map[string]int{"listed": 5},
-			Paused: 1, Stuck: 2, PassedOn: 11, Held: 12, Refused: 8, Parked: 9, MX: "here", Holdouts: 1, CheckedAt: time.Unix(1_800_000_000, 0)}}}
+			Paused: 1, Stuck: 2, PassedOn: 11, Held: 12, Noticed: 13, Refused: 8, Parked: 9, MX: "here", Holdouts: 1, CheckedAt: time.Unix(1_800_000_000, 0)}}}
 }
 
 func scrape(t *testing.T, c *Counters, v View) map[string]*dto.MetricFamily {
@@ -104,6 +104,7 @@ func TestEveryMetricSaysWhatTheViewAndTheCountersSay(t *testing.T) {
 		{"accounts_stuck", 2, "domain=example.org"},
 		{"accounts_passed_on", 11, "domain=example.org"},
 		{"accounts_held", 12, "domain=example.org"},
+		{"accounts_noticed", 13, "domain=example.org"},
 		{"messages_refused", 8, "domain=example.org"},
 		{"messages_parked", 9, "domain=example.org"},
 		{"source_doubted", 1, "domain=example.org source=imap.old.example"},

@@ -43,6 +43,7 @@ type Domain struct {
 	Accounts        map[string]int // by state
 	Paused, Stuck   int
 	PassedOn, Held  int    // accounts whose logins lead to the source, or nowhere for a moment
+	Noticed         int    // accounts whose logins are answered with a notice
 	Refused, Parked int    // messages
 	MX              string // the verdict of the last look at its DNS
 	Holdouts        int    // servers that do not name us yet
@@ -80,6 +81,7 @@ var (
 	paused        = desc("accounts_paused", "Accounts whose passes an admin has stopped.", "domain")
 	stuck         = desc("accounts_stuck", "Accounts whose last pass failed: mailstork status tells why.", "domain")
 	passedOn      = desc("accounts_passed_on", "Accounts whose logins are passed on to the source (first_login: proxy).", "domain")
+	noticed       = desc("accounts_noticed", "Accounts whose logins are answered with a notice until everything is here (first_login: notice).", "domain")
 	held          = desc("accounts_held", "Accounts whose logins wait while the last difference is copied: seconds, not minutes.", "domain")
 	refused       = desc("messages_refused", "Messages that Dovecot refuses to store.", "domain")
 	parked        = desc("messages_parked", "Messages that an operator must settle.", "domain")
@@ -98,7 +100,7 @@ type viewed struct {
 
 func (c viewed) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildInfo, readable, verifications, failures, budget, breaker, pausedSource, running, due, lag, letters, late, refusedConns,
-		accounts, paused, stuck, passedOn, held, refused, parked, doubted, domainState, domainMX, holdouts, checkedAt} {
+		accounts, paused, stuck, passedOn, noticed, held, refused, parked, doubted, domainState, domainMX, holdouts, checkedAt} {
 		ch <- d
 	}
 }
@@ -141,6 +143,7 @@ func (c viewed) domain(tell teller, d Domain) {
 	tell.gauge(paused, float64(d.Paused), d.Name)
 	tell.gauge(stuck, float64(d.Stuck), d.Name)
 	tell.gauge(passedOn, float64(d.PassedOn), d.Name)
+	tell.gauge(noticed, float64(d.Noticed), d.Name)
 	tell.gauge(held, float64(d.Held), d.Name)
 	tell.gauge(refused, float64(d.Refused), d.Name)
 	tell.gauge(parked, float64(d.Parked), d.Name)

@@ -412,3 +412,24 @@ func TestNoticeIsNotTakenForAMessageThatVanished(t *testing.T) {
 	l.wantNotice(allHere, "")
 	l.wantRows(map[string]int{"copied": 42})
 }
+
+// Whoever waits for the account is told beside the inbox, where nothing is written.
+func TestHowFarItIsIsToldAtTheBeginningNowAndThenAndAtTheEnd(t *testing.T) {
+	for _, every := range []time.Duration{time.Nanosecond, time.Hour} {
+		t.Run(every.String(), func(t *testing.T) {
+			l := early(t, testbed.DestinationOptions{})
+			var all []mirror.Standing
+			l.options.Pairs, l.options.Batch, l.options.Newest = 1, 5, 0 // nobody waits for the newest
+			l.options.NoticeEvery, l.options.Tell = every, func(s mirror.Standing) { all = append(all, s) }
+			l.pass()
+			l.wantNoNotice()
+			first, last := all[0], all[len(all)-1]
+			if first.Complete || first.Messages != 42 || first.Copied >= 42 || !last.Complete || last.Messages != 42 || last.Copied != 42 {
+				t.Errorf("got %+v", all)
+			}
+			if (every == time.Hour) != (len(all) == 2) {
+				t.Errorf("it was told %d times: %+v", len(all), all)
+			}
+		})
+	}
+}

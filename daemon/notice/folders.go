@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +26,8 @@ const (
 	letterFile = "inbox"
 	othersDir  = "folders" // where Dovecot looks for all other folders: there are none
 
-	// uidValidity is below that of every inbox that Dovecot makes, which takes the time for it: a mail program that finds
-	// another folder under the same name must see a higher number (RFC 9051 §2.3.1.1).
+	// uidValidity, and the one above it, are below that of every inbox that Dovecot makes, which takes the time for it: a mail
+	// program that finds another folder under the same name must see a higher number (RFC 9051 §2.3.1.1).
 	uidValidity = 1
 )
 
@@ -99,13 +98,32 @@ func (l Letter) putInto(path string) error {
 	if err != nil {
 		return err
 	}
-	temporary := filepath.Join(path, "."+letterFile+".new")
-	err = errors.Join(os.WriteFile(temporary, l.mbox(text), letterMode), os.Chmod(temporary, letterMode))
-	if err == nil {
-		err = os.Rename(temporary, filepath.Join(path, letterFile))
-	}
-	return err
+	return replace(path, l.mbox(text))
 }
+
+// replace puts a whole file in the place of the old one, and wakes the sessions that wait for something new: they watch the
+// old one, which gets an empty line more.
+func replace(path string, content []byte) error {
+	file := filepath.Join(path, letterFile)
+	temporary := filepath.Join(path, "."+letterFile+".new")
+	if err := errors.Join(os.WriteFile(temporary, content, letterMode), os.Chmod(temporary, letterMode)); err != nil {
+		return err
+	}
+	old, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.Rename(temporary, file)
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(temporary, file); err == nil {
+		_, err = old.WriteString("\n")
+	}
+	return errors.Join(err, old.Close())
+}
+
+// validityField is the field of an mbox that has its UIDVALIDITY, up to the UID.
+func validityField(validity int) []byte { return fmt.Appendf(nil, "X-IMAPbase: %d ", validity) }
 
 // mbox is the letter as the only one of a folder, with the fields in which Dovecot keeps what IMAP asks for.
 func (l Letter) mbox(text []byte) []byte {
@@ -113,7 +131,7 @@ func (l Letter) mbox(text []byte) []byte {
 	_, body, _ := bytes.Cut(text, []byte("\n\n"))
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "From mailstork %s\n", l.At.UTC().Format(time.ANSIC))
-	fmt.Fprintf(&out, "X-IMAPbase: %d %010d\n%s%d\nStatus: O\nContent-Length: %d\n", uidValidity, l.Revision, uidField, l.Revision, len(body))
+	fmt.Fprintf(&out, "%s%010d\n%s%d\nStatus: O\nContent-Length: %d\n", validityField(uidValidity), l.Revision, uidField, l.Revision, len(body))
 	out.Write(text)
 	out.WriteByte('\n')
 	return out.Bytes()
@@ -133,43 +151,43 @@ func lastUID(path string) int {
 	return uid
 }
 
-// Remove removes an account's folder. Whoever has it open is disconnected by Dovecot.
-func (f *Folders) Remove(a account.Account) error {
+// All returns the paths of the folders that there are.
+func (f *Folders) All() (paths []string, err error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("looking for notices: %w", err)
+	}
+	for _, e := range entries {
+		paths = append(paths, filepath.Join(f.Dir, e.Name()))
+	}
+	return paths, nil
+}
+
+// End disconnects whoever has a folder open: Dovecot ends a session whose folder has another UIDVALIDITY than before. One
+// that merely waits for something new looks again when it is woken, or after half a minute; it would never notice that
+// the folder is gone. Called again it does nothing.
+func (f *Folders) End(path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := os.RemoveAll(f.Path(a)); err != nil {
-		return fmt.Errorf("removing the notice of %s: %w", a.Address, err)
+	text, err := os.ReadFile(filepath.Join(path, letterFile))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err == nil && bytes.Contains(text, validityField(uidValidity)):
+		err = replace(path, bytes.Replace(text, validityField(uidValidity), validityField(uidValidity+1), 1))
+	}
+	if err != nil {
+		return fmt.Errorf("ending a notice: %w", err)
 	}
 	return nil
 }
 
-// Keep removes all folders but those of the given accounts, while nobody else can be given one. before is called first if
-// there is one to remove.
-func (f *Folders) Keep(accounts []account.Account, before func() error) error {
+// Remove removes a folder.
+func (f *Folders) Remove(path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	entries, err := os.ReadDir(f.Dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("removing notices: %w", err)
-	}
-	keep := map[string]bool{}
-	for _, a := range accounts {
-		keep[filepath.Base(f.Path(a))] = true
-	}
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return keep[e.Name()] })
-	if len(entries) > 0 {
-		if err := before(); err != nil {
-			return err
-		}
-	}
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(f.Dir, e.Name())))
-	}
-	if err != nil {
-		return fmt.Errorf("removing notices: %w", err)
+	if err := os.RemoveAll(path); err != nil {
+		return fmt.Errorf("removing a notice: %w", err)
 	}
 	return nil
 }

@@ -3,9 +3,11 @@ package notice
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,27 +101,56 @@ func TestNamesOfFoldersTellNothingAndBelongToOneAccount(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyWaitsForIsRemoved(t *testing.T) {
+func TestWhatNobodyWaitsForIsEndedAndRemoved(t *testing.T) {
 	f := newFolders(t)
-	asked := 0
-	before := func() error { asked++; return nil }
-	if err := f.Keep(nil, before); err != nil || asked != 0 {
-		t.Errorf("without any folder: %v, asked %d times", err, asked)
+	if paths, err := f.All(); err != nil || len(paths) > 0 {
+		t.Errorf("without any folder: %v, %v", paths, err)
 	}
 	put(t, f, annas, at, 1)
 	put(t, f, berts, at, 1)
-	if err := f.Keep([]account.Account{annas, berts}, before); err != nil || asked != 0 || !f.Has(annas) || !f.Has(berts) {
-		t.Errorf("nothing to remove: %v, asked %d times", err, asked)
+	want := []string{f.Path(annas), f.Path(berts)}
+	slices.Sort(want)
+	if paths, err := f.All(); err != nil || !slices.Equal(paths, want) {
+		t.Errorf("got %v, %v", paths, err)
 	}
-	if err := f.Keep([]account.Account{annas}, before); err != nil || asked != 1 || !f.Has(annas) || f.Has(berts) {
-		t.Errorf("one to remove: %v, asked %d times", err, asked)
+	before, uid := inbox(t, f, berts), lastUID(f.Path(berts))
+	for range 2 {
+		if err := f.End(f.Path(berts)); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Replace(string(before), "X-IMAPbase: 1 ", "X-IMAPbase: 2 ", 1)
+		if got := string(inbox(t, f, berts)); got != want || lastUID(f.Path(berts)) != uid {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
-	later := errors.New("later")
-	if err := f.Keep(nil, func() error { return later }); !errors.Is(err, later) || !f.Has(annas) {
-		t.Errorf("logins still lead there: %v", err)
+	for range 2 {
+		if err := errors.Join(f.Remove(f.Path(berts)), f.End(f.Path(berts))); err != nil || f.Has(berts) || !f.Has(annas) {
+			t.Error(err)
+		}
 	}
-	if err := errors.Join(f.Remove(annas), f.Remove(annas)); err != nil || f.Has(annas) {
-		t.Error(err)
+}
+
+// A session that waits for something new watches the file that it knows.
+func TestWhoWatchesAFolderIsWoken(t *testing.T) {
+	f := newFolders(t)
+	put(t, f, annas, at, 1)
+	for _, change := range []func(){func() { put(t, f, annas, at, 2) }, func() { must(t, f.End(f.Path(annas))) }} {
+		watched, err := os.Open(filepath.Join(f.Path(annas), "inbox"))
+		must(t, err)
+		before, err := io.ReadAll(watched)
+		must(t, err)
+		change()
+		more, err := io.ReadAll(watched)
+		if must(t, err, watched.Close()); string(more) != "\n" || bytes.Equal(inbox(t, f, annas), before) {
+			t.Errorf("the old file has %q more", more)
+		}
+	}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -14,10 +14,6 @@ import (
 // else has to wait: it would show or change what its owner must not use yet.
 var servicesNoticed = []string{serviceIMAP, "pop3"}
 
-// noticedUser begins the name under which Dovecot knows who reads a notice. The account itself is another user, for LMTP,
-// doveadm and the mirror. Nobody can log in or be written to by such a name: "/" is in no address of ours.
-const noticedUser = "mailstork-notice/"
-
 // noticedLines are one account that is shown a notice. There is an entry only if there is a letter.
 func (p *Provisioner) noticedLines(a account.Account, d account.Domain) string {
 	if a.PasswordHash == "" || !fitsName(a.Address) || !fitsHash(a.PasswordHash) {
@@ -37,15 +33,15 @@ func (p *Provisioner) noticedLines(a account.Account, d account.Domain) string {
 	return lines.String() + linesHere(a)
 }
 
-// noticeFields make a session another user's, whose only folder is the notice. Its mail can't be written by that user, and
-// Dovecot keeps no index of it. 2.3 reads userdb_mail, 2.4 the others; neither minds those that it does not know.
+// noticeFields give a session a home and mail of its own: the notice, which Dovecot can't write to and keeps no index of. 2.3
+// reads userdb_mail, 2.4 the others; neither minds those that it does not know. The name of the user stays as it is: 2.4.1
+// changes it also when the password is wrong, and would ask the hook about the other one.
 func (p *Provisioner) noticeFields(a account.Account) (string, error) {
 	path := p.notices.Path(a)
 	if !fitsField(path) || strings.ContainsAny(path, " %") {
 		return "", fmt.Errorf("showing %s a notice: the path %q can't stand in Dovecot's file (runtime_dir)", a.Address, path)
 	}
 	return strings.Join([]string{
-		"user=" + noticedUser + string(a.Address),
 		fmt.Sprintf("userdb_uid=%d", p.uid), fmt.Sprintf("userdb_gid=%d", p.gid), "userdb_home=" + path,
 		"userdb_mail=mbox:" + path + "/folders:INBOX=" + path + "/inbox:INDEX=MEMORY",
 		"userdb_mail_driver=mbox", "userdb_mail_path=" + path + "/folders", "userdb_mail_inbox_path=" + path + "/inbox", "userdb_mail_index_path=MEMORY",

@@ -68,7 +68,7 @@ func (b *bench) inState(t *testing.T, state account.State) {
 	}
 }
 
-const noticed = "user=mailstork-notice/anna@example.org userdb_uid=5000 userdb_gid=5001 userdb_home=/run/mailstork/notice/anna " +
+const noticed = "userdb_uid=5000 userdb_gid=5001 userdb_home=/run/mailstork/notice/anna " +
 	"userdb_mail=mbox:/run/mailstork/notice/anna/folders:INBOX=/run/mailstork/notice/anna/inbox:INDEX=MEMORY " +
 	"userdb_mail_driver=mbox userdb_mail_path=/run/mailstork/notice/anna/folders userdb_mail_inbox_path=/run/mailstork/notice/anna/inbox userdb_mail_index_path=MEMORY"
 

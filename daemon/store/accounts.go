@@ -68,11 +68,11 @@ func (s *Store) Accounts(ctx context.Context, domain string) ([]account.Account,
 	return accounts, rows.Err()
 }
 
-// Census counts the accounts of a domain that are in one state; PassedOn and Held by their route.
+// Census counts the accounts of a domain that are in one state; PassedOn, Held and Noticed by their route.
 type Census struct {
-	Domain                                  string
-	State                                   account.State
-	Accounts, Paused, Stuck, PassedOn, Held int
+	Domain                                           string
+	State                                            account.State
+	Accounts, Paused, Stuck, PassedOn, Held, Noticed int
 }
 
 // Census counts all accounts.
@@ -85,7 +85,7 @@ func (s *Store) Census(ctx context.Context) ([]Census, error) {
 	var all []Census
 	for rows.Next() {
 		var c Census
-		if err := rows.Scan(&c.Domain, &c.State, &c.Accounts, &c.Paused, &c.Stuck, &c.PassedOn, &c.Held); err != nil {
+		if err := rows.Scan(&c.Domain, &c.State, &c.Accounts, &c.Paused, &c.Stuck, &c.PassedOn, &c.Held, &c.Noticed); err != nil {
 			return nil, fmt.Errorf("counting accounts: %w", err)
 		}
 		all = append(all, c)

@@ -31,7 +31,7 @@ FROM account JOIN domain ON domain.domain_id = account.domain_id`
 
 	selectCensus = `
 SELECT domain.name, account.state, count(*), count(*) FILTER (WHERE paused = 1), count(*) FILTER (WHERE stuck <> ''),
-       count(*) FILTER (WHERE route = 'source'), count(*) FILTER (WHERE route = 'held')
+       count(*) FILTER (WHERE route = 'source'), count(*) FILTER (WHERE route = 'held'), count(*) FILTER (WHERE route = 'notice')
 FROM account JOIN domain ON domain.domain_id = account.domain_id GROUP BY domain.name, account.state`
 
 	updateAccountState = `UPDATE account SET state = $1 WHERE account_id = $2 AND state = $3`

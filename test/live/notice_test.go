@@ -108,6 +108,7 @@ func TestAnOwnerReadsANoticeUntilEverythingIsHere(t *testing.T) {
 		}
 		b.wantNoticeUntouched(c, o)
 		b.workAtSource(o)
+		idle := b.idles(anna, annaPass)
 		last, seen := first, 1
 		must(t, site.Eventually(60*time.Second, func() error { // in the session that goes on
 			if _, err := c.Command("NOOP"); err != nil {
@@ -131,9 +132,13 @@ func TestAnOwnerReadsANoticeUntilEverythingIsHere(t *testing.T) {
 		if seen < 2 || last.copied == 0 || last.copied > last.behind || last.behind < 890 || a.State != "following" {
 			t.Errorf("want revisions that count up to 900; the account is %+v", a)
 		}
+		if err := <-idle; err != nil {
+			t.Errorf("the mail program that waited for something new: %v", err)
+		}
 		b.wantNothingLeft(o)
 		b.passes(anna, 2)
 		b.wantNothingLeft(o)
+		must(t, b.noFolders())
 	})
 }
 
@@ -171,13 +176,7 @@ func (b *bench) wantNoticeUntouched(c *testbed.Client, o *owner) {
 	id := o.newID()
 	o.letters[id] = &letter{folder: "INBOX"}
 	must(t, b.Dest.Deliver("carl@elsewhere.example", o.text(id, 300), o.address))
-	who, err := b.Dest.Doveadm("-f", "tab", "who", "-1", o.address)
-	for line := range strings.Lines(who) {
-		if strings.HasPrefix(line, o.address) && !strings.Contains(line, "127.77.0.1") {
-			t.Errorf("the fence sees %q", line)
-		}
-	}
-	if must(t, err); !b.waits(o.address) {
+	if !b.waits(o.address) {
 		t.Error("the account is open already: nothing was tried on a notice")
 	}
 }
@@ -218,16 +217,16 @@ func (b *bench) wantNothingLeft(o *owner) {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		if content, err := os.ReadFile(path); err == nil && strings.Contains(string(content), "mailstork-notice") || strings.Contains(path, "mailstork-notice") {
+		if content, err := os.ReadFile(path); err == nil && strings.Contains(string(content), "mailstork-notice") {
 			t.Errorf("of the notice %s is left", path)
 		}
 		return nil
-	}), b.noFolders())
+	}))
 }
 
 // noFolders tells whether there is a folder of a notice.
 func (b *bench) noFolders() error {
-	return site.Eventually(10*time.Second, func() error {
+	return site.Eventually(60*time.Second, func() error {
 		entries, err := os.ReadDir(filepath.Join(b.Dir, "run", "notice"))
 		if err == nil && len(entries) > 0 {
 			err = fmt.Errorf("%s is left", entries[0].Name())

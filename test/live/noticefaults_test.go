@@ -37,8 +37,8 @@ func (b *bench) killWhenSaid(address, text string) {
 	entered := make(chan error, 1)
 	go func() {
 		c, err := b.Dest.Login(address, annaPass)
-		if err == nil {
-			err = c.Close()
+		if err == nil { // the session stays: no fence waits for it
+			t.Cleanup(c.Cut)
 		}
 		entered <- err
 	}()

@@ -67,7 +67,6 @@ func TestFirstLoginIsAnsweredWithANoticeByEveryTransport(t *testing.T) {
 			for _, p := range protocols {
 				s.want(p, anna, "wrong", p.wrong) // A2
 			}
-			s.want(imap, "mailstork-notice/"+anna, password, imap.wrong)
 			s.want(imap, anna+"/imap", password, imap.wrong)
 			s.want(submission, bert, password, "") // a first login
 			s.landsOnNotice(bert, password)
