@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -34,7 +36,24 @@ func (l *Ledger) Check(ctx context.Context, accountID int64) ([]Violation, error
 	if other, taken := c.claims[claim{inbox, n.UIDValidity, n.UID}]; taken && n.UID != 0 {
 		c.report("L4", "%s and the notice both stand for message %d of the inbox", other, n.UID)
 	}
-	return c.found, err
+	return c.found, errors.Join(err, l.checkTally(ctx, accountID, &c))
+}
+
+// checkTally: what people are told is what the rows add up to.
+func (l *Ledger) checkTally(ctx context.Context, accountID int64, c *checker) error {
+	t, err := l.Tally(ctx, accountID)
+	if err != nil || !t.kept {
+		return err
+	}
+	counted, err := l.recount(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	now, err := l.Tally(ctx, accountID)
+	if err == nil && now.revision == t.revision && !reflect.DeepEqual(t.counts, counted) {
+		c.report("L1", "the kept tally says %+v, the rows say %+v", t.counts, counted)
+	}
+	return err
 }
 
 // CheckSettled is Check for an account whose pass has ended well: in addition nothing is in doubt.

@@ -2,9 +2,10 @@ package ledger
 
 const (
 	// Takes the account's row for the whole transaction, so that nobody can claim the account before the commit.
-	// Portable: in SQLite a write transaction is alone anyway, PostgreSQL locks the row.
+	// Portable: in SQLite a write transaction is alone anyway, PostgreSQL locks the row. The revision tells whether kept
+	// counts still hold.
 	fenceLease = `
-UPDATE account SET lease_epoch = lease_epoch WHERE account_id = $1 AND lease_owner = $2 AND lease_epoch = $3`
+UPDATE account SET ledger_revision = ledger_revision + 1 WHERE account_id = $1 AND lease_owner = $2 AND lease_epoch = $3`
 
 	selectFolders = `
 SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
@@ -83,30 +84,32 @@ ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, destination
 
 	countRows = `SELECT count(*) FROM message WHERE folder_id = $1`
 
+	selectTally = `
+SELECT account.ledger_revision, coalesce(tally.revision, -1), coalesce(tally.counts_json, '')
+FROM account LEFT JOIN tally ON tally.account_id = account.account_id WHERE account.account_id = $1`
+
+	// Of counts that somebody wrote behind, nothing is kept.
+	upsertTally = `
+INSERT INTO tally (account_id, revision, counts_json)
+SELECT account_id, ledger_revision, $3 FROM account WHERE account_id = $1 AND ledger_revision = $2
+ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, counts_json = excluded.counts_json`
+
 	// The fates stand in the order of Fates. The rows of a folder lie side by side, so that nothing is sorted.
 	selectCounts = `
-SELECT folder.folder_id, folder.source_name, folder.destination_name, folder.problem, folder.source_messages,
-       folder.name, folder.role, folder.mapped, folder.skip_rule, folder.limits,
-       coalesce(n.intended, 0), coalesce(n.parked, 0), coalesce(n.present, 0), coalesce(n.gone, 0), coalesce(n.octets, 0), coalesce(n.listed, 0),
-       coalesce(n.copied, 0), coalesce(n.delivered, 0), coalesce(n.deleted, 0), coalesce(n.skipped, 0), coalesce(n.refused, 0)
-FROM folder LEFT JOIN (
-    SELECT folder_id,
-           count(*) FILTER (WHERE stage = 'intended') AS intended,
-           count(*) FILTER (WHERE stage = 'parked') AS parked,
-           count(*) FILTER (WHERE source_gone = 0) AS present,
-           count(*) FILTER (WHERE source_gone = 1) AS gone,
-           sum(size_octets) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied') AS octets,
-           sum(size_octets) FILTER (WHERE source_gone = 0) AS listed,
-           count(*) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied') AS copied,
-           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'delivered') AS delivered,
-           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'deleted') AS deleted,
-           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'skipped') AS skipped,
-           count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'refused') AS refused
-    FROM message WHERE folder_id IN (SELECT folder_id FROM folder WHERE account_id = $1)
-    GROUP BY folder_id
-) AS n ON n.folder_id = folder.folder_id
-WHERE account_id = $1
-ORDER BY folder.source_name, folder.folder_id`
+SELECT folder_id,
+       count(*) FILTER (WHERE stage = 'intended'),
+       count(*) FILTER (WHERE stage = 'parked'),
+       count(*) FILTER (WHERE source_gone = 0),
+       count(*) FILTER (WHERE source_gone = 1),
+       coalesce(sum(size_octets) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied'), 0),
+       coalesce(sum(size_octets) FILTER (WHERE source_gone = 0), 0),
+       count(*) FILTER (WHERE stage IN ('confirmed', 'refiling') AND fate = 'copied'),
+       count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'delivered'),
+       count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'deleted'),
+       count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'skipped'),
+       count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'refused')
+FROM message WHERE folder_id IN (SELECT folder_id FROM folder WHERE account_id = $1)
+GROUP BY folder_id`
 
 	insertMessage = `
 INSERT INTO message (folder_id, source_uidvalidity, source_uid, stage, fate, reason, kept_file, destination_name,

@@ -20,6 +20,8 @@ const (
 	chunkMost     = 5000
 	chunkOctets   = 16 << 20
 	batchMessages = 100
+	batchMost     = 500
+	batchShare    = 100 // of the messages that are here; see batchSize
 	batchOctets   = 8 << 20
 	aheadOctets   = 4 << 20 // asked for before it is taken; at least one chunk
 	pairMessages  = 100     // another pair of connections is opened for so much

@@ -383,5 +383,8 @@ func chownLike(path string, folder os.FileInfo) error {
 // tamper changes the ledger behind its back.
 func (l *lab) tamper(statement string) {
 	l.t.Helper()
-	l.do(l.store.Write(l.ctx(), func(tx *sql.Tx) error { _, err := tx.Exec(statement); return err }))
+	l.do(l.store.Write(l.ctx(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(statement + `; UPDATE account SET ledger_revision = ledger_revision + 1`)
+		return err
+	}))
 }

@@ -92,11 +92,11 @@ func (r *round) waitingInbox() *ledger.Folder {
 // of them is here already, or the source does not answer as it should.
 func (r *round) lookAtNewest(ctx context.Context, pr *pair, f *ledger.Folder) (*View, error) {
 	view := View{Policy: r.Policy}
-	counts, err := r.tally(ctx)
+	tally, err := r.tally(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if view.Rows = ledger.Total(counts).Present; view.Rows == 0 && r.otherMailHere() {
+	if view.Rows = ledger.Total(tally.Folders).Present; view.Rows == 0 && r.otherMailHere() {
 		return nil, nil // the ledger may have been lost: these messages may be in any folder
 	}
 	here, err := r.lookAtPlace(ctx, inbox)

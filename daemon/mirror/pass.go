@@ -50,11 +50,12 @@ type pass struct {
 	writer *ledger.Writer
 	id     string // of this pass, in the names of its batches
 
-	counting sync.Mutex            // guards counts, and is held while they are made
-	counts   []ledger.FolderCounts // nil: not known
-	telling  sync.Mutex            // guards progress
-	noticing sync.Mutex            // held while a notice is written
-	toldAt   time.Time             // when Tell was called
+	counting sync.Mutex // guards what follows, and is held while it is made
+	counted  bool
+	counts   ledger.Tally
+	telling  sync.Mutex // guards progress
+	noticing sync.Mutex // held while a notice is written
+	toldAt   time.Time  // when Tell was called
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
@@ -131,29 +132,33 @@ func (p *pass) record(ctx context.Context, point string, work func(*ledger.Tx) e
 		return err
 	}
 	p.counting.Lock()
-	p.counts = nil
+	p.counted = false
 	p.counting.Unlock()
 	return p.writer.Record(ctx, work)
 }
 
 // tally counts the rows of the account, again only when some were written since.
-func (p *pass) tally(ctx context.Context) (_ []ledger.FolderCounts, err error) {
+func (p *pass) tally(ctx context.Context) (_ ledger.Tally, err error) {
 	p.counting.Lock()
 	defer p.counting.Unlock()
-	if p.counts == nil {
-		p.counts, err = p.Ledger.Count(ctx, p.Account.ID)
+	if !p.counted {
+		p.counts, err = p.Ledger.Tally(ctx, p.Account.ID)
+		p.counted = err == nil
 	}
 	return p.counts, err
 }
 
 func (p *pass) result(ctx context.Context) (Result, error) {
 	ctx = context.WithoutCancel(ctx) // what was done is told also when somebody stopped the pass
-	counts, err := p.tally(ctx)
+	tally, err := p.tally(ctx)
+	if err == nil {
+		err = p.Ledger.Keep(ctx, tally)
+	}
 	result := Result{
-		Total: ledger.Total(counts), New: p.fresh, Changes: p.changes + p.early, Held: p.held, Oddities: p.oddities,
+		Total: ledger.Total(tally.Folders), New: p.fresh, Changes: p.changes + p.early, Held: p.held, Oddities: p.oddities,
 		Appended: p.progress.Messages, Octets: p.progress.Octets,
 	}
-	for _, c := range counts {
+	for _, c := range tally.Folders {
 		name, listed := p.names[c.FolderID]
 		if !listed {
 			name = wire.DecodeName(c.SourceName)

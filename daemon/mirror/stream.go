@@ -34,7 +34,7 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 	if s.stop(nil) != nil {
 		return errStopped
 	}
-	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= s.Batch || s.open.octets+m.Size > batchOctets) {
+	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= s.batchSize() || s.open.octets+m.Size > batchOctets) {
 		if err := s.send(ctx); err != nil {
 			return err
 		}
@@ -53,6 +53,15 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 	s.open.rows = append(s.open.rows, row)
 	s.open.octets += m.Size
 	return nil
+}
+
+// batchSize grows with the folder: behind each APPEND to a Maildir, Dovecot 2.3 reads its whole list of files and writes
+// its whole list of UIDs.
+func (s *stream) batchSize() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	here := int(s.here[s.chunk.folder.DestinationName].Messages)
+	return max(s.Batch, min(here/batchShare, batchMost))
 }
 
 // row is what the ledger shall know of a message, and item what is stored with it. The listing's word on flags and

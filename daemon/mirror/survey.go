@@ -179,8 +179,8 @@ func (r *round) lookAtFolders(ctx context.Context) error {
 			r.view.Folders = append(r.view.Folders, *view)
 		}
 	}
-	counts, err := r.tally(ctx)
-	r.view.Policy, r.view.Rows = r.Policy, ledger.Total(counts).Present
+	tally, err := r.tally(ctx)
+	r.view.Policy, r.view.Rows = r.Policy, ledger.Total(tally.Folders).Present
 	if err == nil && r.Deliveries != nil {
 		r.view.Deliveries, err = r.Deliveries.Unclaimed(ctx, r.Account.Address)
 	}

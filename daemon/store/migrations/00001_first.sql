@@ -49,6 +49,7 @@ CREATE TABLE account (
     lease_owner    TEXT    NOT NULL DEFAULT '',
     lease_until_ms BIGINT  NOT NULL DEFAULT 0,
     lease_epoch    BIGINT  NOT NULL DEFAULT 0,      -- fencing token: grows with every claim
+    ledger_revision BIGINT NOT NULL DEFAULT 0,      -- grows with every transaction of the ledger
     verified_json  TEXT    NOT NULL DEFAULT '',     -- finalize.AccountReport, once the account is done
     created_at_ms  BIGINT  NOT NULL
 );
@@ -150,6 +151,13 @@ CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
 CREATE INDEX message_refiling ON message (folder_id) WHERE stage = 'refiling';
 CREATE INDEX message_for_people ON message (folder_id) WHERE fate = 'refused' OR stage = 'parked';
 
+-- owner: daemon/ledger. What the rows of an account add up to, so that a pass without changes and status need not read them.
+CREATE TABLE tally (
+    account_id  BIGINT PRIMARY KEY REFERENCES account (account_id),
+    revision    BIGINT NOT NULL,                        -- account.ledger_revision then: with any other they are out of date
+    counts_json TEXT   NOT NULL                         -- ledger.Counts by folder_id
+);
+
 -- owner: daemon/ledger. The letter in the inbox here that tells its owner how far the move is. It is no message of the source
 -- and has no fate.
 CREATE TABLE notice (
@@ -197,6 +205,7 @@ CREATE INDEX event_account ON event (account, event_id);
 DROP TABLE event;
 DROP TABLE delivery;
 DROP TABLE notice;
+DROP TABLE tally;
 DROP TABLE message;
 DROP TABLE folder;
 DROP TABLE source_pause;
