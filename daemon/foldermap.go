@@ -72,11 +72,19 @@ func (d *Daemon) foresee(ctx context.Context, a account.Account) ([]mirror.Folde
 }
 
 func foreseenFolder(f mirror.FolderPlan) control.MappedFolder {
-	shown := control.MappedFolder{Source: f.Name, Destination: readable(f.DestinationName), Role: f.Role, Messages: f.Messages, Octets: f.Octets, Rule: f.Why}
+	shown := control.MappedFolder{Source: f.Name, Destination: readable(f.DestinationName), Role: f.Role, Messages: f.Messages, Octets: f.Octets, Rule: joined(f.Why, f.Note)}
 	if f.Skip != "" {
 		shown.Destination, shown.Rule, shown.Excluded = "", f.Skip, true
 	}
 	return shown
+}
+
+// joined is what two texts say; either may be empty.
+func joined(one, other string) string {
+	if one == "" || other == "" {
+		return one + other
+	}
+	return one + "; " + other
 }
 
 func keptFolder(f ledger.FolderCounts) control.MappedFolder {
@@ -87,6 +95,9 @@ func keptFolder(f ledger.FolderCounts) control.MappedFolder {
 		shown.Destination, shown.Rule, shown.Excluded = "", f.SkipRule, true
 	case f.Mapped:
 		shown.Rule = "mapped by a rule"
+	}
+	if f.Gathers && !shown.Excluded {
+		shown.Rule = joined(shown.Rule, mirror.RestInWords)
 	}
 	return shown
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -254,7 +255,11 @@ func (a app) writeDomain(out io.Writer, d control.Domain) {
 	}
 	f.add("first logins", firstLoginInWords(d.FirstLogin))
 	f.add("tells owners", noticeInWords(d.Notice))
-	addRules(&f, d.Rules)
+	rules := d.Rules
+	if rules.AllMail == "" && slices.Contains(d.Check.Capabilities, "X-GM-EXT-1") { // there it matters
+		rules.AllMail = account.AllMailRest
+	}
+	addRules(&f, rules)
 	f.add("waiting for", waiting(a.now(), d.Cutover))
 	for i, holdout := range d.Cutover.Holdouts {
 		f.add([]string{"held up by", ""}[min(i, 1)], holdout)

@@ -45,6 +45,7 @@ type ruleFlags struct {
 	excludeFolders []string
 	maxMessageSize string
 	folderMap      []string
+	allMail        string
 }
 
 func (f *domainFlags) register(c *cobra.Command) {
@@ -66,6 +67,7 @@ func (f *ruleFlags) register(c *cobra.Command) {
 	f.set.StringSliceVar(&f.excludeRoles, "exclude-role", nil, "leave out folders with this `ROLE`: trash, junk, sent, drafts, archive, all, flagged; may be repeated")
 	f.set.StringArrayVar(&f.excludeFolders, "exclude-folder", nil, "leave out this `FOLDER` of the source and all below it; may be repeated")
 	f.set.StringVar(&f.maxMessageSize, "max-message-size", "", "leave out larger messages; a `SIZE` as 50MiB, 0 for no limit")
+	f.set.StringVar(&f.allMail, "all-mail", "", "of folders that show the mail of the others once more (Gmail): copy the rest, that is what no other folder has (the default), the whole, or skip them (`POLICY`)")
 	f.set.StringArrayVar(&f.folderMap, "map", nil, "keep a folder of the source, and all below it, in another folder here, as 'Old=New'; two may share one; may be repeated (`OLD=NEW`)")
 }
 
@@ -165,6 +167,10 @@ func (f *ruleFlags) options() (o control.RuleOptions, err error) {
 			folders[from] = to
 		}
 		o.Map = &folders
+	}
+	if f.set.Changed("all-mail") {
+		policy := account.AllMail(strings.ToLower(f.allMail))
+		o.AllMail = &policy
 	}
 	return o, o.Over(account.Rules{}).Check()
 }
@@ -306,6 +312,12 @@ func tellChanges(out io.Writer, of string, changes []control.Change, dryRun bool
 	return err
 }
 
+var allMailInWords = map[account.AllMail]string{
+	account.AllMailRest:  "rest: of folders that show the mail of the others once more (Gmail), what no other folder has",
+	account.AllMailWhole: "whole: folders that show the mail of the others once more (Gmail) are copied like all others",
+	account.AllMailSkip:  "skip: folders that show the mail of the others once more (Gmail) are left out, and what is only archived with them",
+}
+
 // addRules shows rules among the facts of a domain or an account.
 func addRules(f *facts, r account.Rules) {
 	leaves := make([]string, 0, len(r.ExcludeRoles)+len(r.ExcludeFolders))
@@ -320,6 +332,9 @@ func addRules(f *facts, r account.Rules) {
 	}
 	for i, what := range leaves {
 		f.add([]string{"leaves out", ""}[min(i, 1)], what)
+	}
+	if r.AllMail != "" {
+		f.add("all mail", allMailInWords[r.AllMail])
 	}
 	for i, from := range slices.Sorted(maps.Keys(r.Map)) {
 		f.add([]string{"keeps", ""}[min(i, 1)], fmt.Sprintf("%q in %q", from, r.Map[from]))

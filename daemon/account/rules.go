@@ -23,6 +23,19 @@ const (
 	RoleFlagged Role = "flagged" // what is starred, once more
 )
 
+// AllMail is what is copied from a folder that shows the messages of all others once more, as Gmail's All Mail does.
+type AllMail string
+
+// The policies. Empty means AllMailRest.
+const (
+	AllMailRest  AllMail = "rest"  // what no other folder has; of a source that does not tell which these are, everything
+	AllMailWhole AllMail = "whole" // everything, though it is here twice then
+	AllMailSkip  AllMail = "skip"  // nothing, neither what is archived and nowhere else
+)
+
+// AllMails are all of them.
+var AllMails = []AllMail{AllMailRest, AllMailWhole, AllMailSkip}
+
 // Roles are all of them.
 var Roles = []Role{RoleSent, RoleDrafts, RoleTrash, RoleJunk, RoleArchive, RoleAll, RoleFlagged}
 
@@ -33,6 +46,7 @@ type Rules struct {
 	ExcludeFolders   []string          `json:"exclude_folders,omitempty"` // with everything below
 	MaxMessageOctets int64             `json:"max_message_octets,omitempty"`
 	Map              map[string]string `json:"map,omitempty"` // folder of the source → folder here, with everything below
+	AllMail          AllMail           `json:"all_mail,omitempty"`
 }
 
 // The caps of rules, so that they fit one request and a page.
@@ -45,7 +59,7 @@ const (
 // Equal tells whether two sets of rules say the same.
 func (r Rules) Equal(s Rules) bool {
 	return slices.Equal(r.ExcludeRoles, s.ExcludeRoles) && slices.Equal(r.ExcludeFolders, s.ExcludeFolders) &&
-		r.MaxMessageOctets == s.MaxMessageOctets && maps.Equal(r.Map, s.Map)
+		r.MaxMessageOctets == s.MaxMessageOctets && maps.Equal(r.Map, s.Map) && r.AllMail == s.AllMail
 }
 
 // Check returns what is wrong with rules before anybody follows them.
@@ -54,6 +68,9 @@ func (r Rules) Check() error {
 		if !slices.Contains(Roles, role) {
 			return fmt.Errorf("%q is no role of a folder; the roles are %s", role, joinRoles(Roles))
 		}
+	}
+	if r.AllMail != "" && !slices.Contains(AllMails, r.AllMail) {
+		return fmt.Errorf("%q is no policy for a folder of all mail; it is rest, whole or skip", r.AllMail)
 	}
 	if len(r.ExcludeFolders)+len(r.Map) > maxRuleFolders {
 		return fmt.Errorf("%d rules about folders are more than %d", len(r.ExcludeFolders)+len(r.Map), maxRuleFolders)

@@ -34,6 +34,7 @@ type RuleOptions struct {
 	ExcludeFolders   *[]string          `json:"exclude_folders,omitempty"`
 	MaxMessageOctets *int64             `json:"max_message_octets,omitempty"` // 0: no limit
 	Map              *map[string]string `json:"map,omitempty"`
+	AllMail          *account.AllMail   `json:"all_mail,omitempty"`
 }
 
 // Change is one option that has another value than before. The values are as people write them.
@@ -68,7 +69,7 @@ func OptionsOf(d account.Domain) DomainOptions {
 	}
 	return DomainOptions{Policy: &d.Accounts, MXHosts: &d.MXHosts, Outgoing: &outgoing, PasswordsOnly: &d.PasswordsOnly, FirstLogin: &d.FirstLogin, Notice: noticeOptionsOf(d.Notice), GuardOptions: GuardOptions{
 		&d.Guard.FailuresPerSource, &d.Guard.SourceAllowsUs, &d.Guard.NewAccountsPerHour}, RuleOptions: RuleOptions{
-		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map}}
+		ExcludeRoles: &d.Rules.ExcludeRoles, ExcludeFolders: &d.Rules.ExcludeFolders, MaxMessageOctets: &d.Rules.MaxMessageOctets, Map: &d.Rules.Map, AllMail: &d.Rules.AllMail}}
 }
 
 // Apply changes what was said and checks the whole domain. Its errors are of kind Invalid.
@@ -168,6 +169,9 @@ func (o RuleOptions) Over(r account.Rules) account.Rules {
 	if o.Map != nil {
 		r.Map = maps.Clone(*o.Map)
 	}
+	if o.AllMail != nil {
+		r.AllMail = *o.AllMail
+	}
 	return r
 }
 
@@ -189,7 +193,8 @@ func RuleChanges(before, after account.Rules) []Change {
 	changes := difference(nil, "exclude-role", roleNames(before.ExcludeRoles), roleNames(after.ExcludeRoles))
 	changes = difference(changes, "exclude-folder", strings.Join(before.ExcludeFolders, ", "), strings.Join(after.ExcludeFolders, ", "))
 	changes = difference(changes, "max-message-size", sizeName(before.MaxMessageOctets), sizeName(after.MaxMessageOctets))
-	return difference(changes, "map", MapInWords(before.Map), MapInWords(after.Map))
+	changes = difference(changes, "map", MapInWords(before.Map), MapInWords(after.Map))
+	return difference(changes, "all-mail", string(before.AllMail), string(after.AllMail))
 }
 
 func difference(changes []Change, option, before, after string) []Change {

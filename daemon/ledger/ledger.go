@@ -36,6 +36,9 @@ const (
 	Parked    Stage = "parked"    // its APPEND may have taken effect and its owner may have removed it: reported, never repeated
 )
 
+// AlsoIn begins the reason of a skipped message of which another folder of the source has the letter.
+const AlsoIn = "also in "
+
 // Mark is the state of a folder on one side up to which everything has been looked at.
 type Mark struct {
 	UIDValidity uint32
@@ -60,6 +63,7 @@ type Folder struct {
 	SkipRule    string // why its messages were left out when it was last finished; empty: they were copied
 	LimitOctets int64  // the largest message that was copied then; 0: no limit
 	Limits      string // what of it this server can't keep for good (L6), for people
+	Gathers     bool   // when it was last finished, only what is in no other folder was copied from it
 	// RenamedFrom is the name here before a RENAME to DestinationName of which nobody knows yet whether it took effect.
 	RenamedFrom string
 }
@@ -104,6 +108,7 @@ type Message struct {
 	Date        int64  // INTERNALDATE, Unix seconds
 	Flags       string // the source's flags as last applied here: the base of the three-way merge; see JoinFlags
 	SourceGone  bool   // it is no longer in the source listing; the row stays for L3
+	Origin      uint64 // what the source itself calls the letter, the same in all its folders; 0: it tells nothing
 }
 
 // Lease is the right to write for one account. The zero Epoch is valid only for an account that nobody ever claimed.

@@ -10,22 +10,22 @@ UPDATE account SET ledger_revision = ledger_revision + 1 WHERE account_id = $1 A
 	selectFolders = `
 SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
        destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from
+       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers
 FROM folder WHERE account_id = $1 ORDER BY folder_id`
 
 	insertFolder = `
 INSERT INTO folder (source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
     destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, account_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING folder_id`
+    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING folder_id`
 
 	updateFolder = `
 UPDATE folder SET source_name = $1, source_uidvalidity = $2, source_uidnext = $3, source_modseq = $4,
     source_messages = $5, destination_name = $6, destination_uidvalidity = $7, destination_uidnext = $8,
     destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12,
     name = $13, role = $14, mapped = $15, skip_rule = $16, limit_octets = $17, limits = $18,
-    renamed_from = $19
-WHERE account_id = $20 AND folder_id = $21`
+    renamed_from = $19, gathers = $20
+WHERE account_id = $21 AND folder_id = $22`
 
 	deleteFolder = `DELETE FROM folder WHERE account_id = $1 AND folder_id = $2`
 
@@ -36,7 +36,7 @@ WHERE folder_id = $1 AND destination_name = ''`
 
 	messageColumns = `message.folder_id, message.source_uidvalidity, message.source_uid, stage, fate, reason, kept_file,
     message.destination_name, message.destination_uidvalidity, destination_uid, appended, intent_batch, intent_uidnext,
-    digest, fingerprint, size_octets, internal_date_s, flags, source_gone`
+    digest, fingerprint, size_octets, internal_date_s, flags, source_gone, origin`
 
 	selectMessages = `SELECT ` + messageColumns + ` FROM message
 WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
@@ -53,7 +53,8 @@ ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
 	selectExceptions = `SELECT ` + messageColumns + `, folder.source_name
 FROM message JOIN folder ON folder.folder_id = message.folder_id
-WHERE account_id = $1 AND (stage = 'parked' OR fate IN ('skipped', 'refused') OR fate = 'copied' AND reason <> '')
+WHERE account_id = $1 AND (stage = 'parked' OR fate = 'refused'
+    OR fate = 'skipped' AND reason NOT LIKE '` + AlsoIn + `%' OR fate = 'copied' AND reason <> '')
 ORDER BY folder.source_name, message.source_uidvalidity, source_uid`
 
 	// Read often, by the index that holds nothing else.
@@ -62,6 +63,13 @@ SELECT domain.name, count(*) FILTER (WHERE stage <> 'parked'), count(*) FILTER (
 FROM message INDEXED BY message_for_people JOIN folder ON folder.folder_id = message.folder_id
 JOIN account ON account.account_id = folder.account_id JOIN domain ON domain.domain_id = account.domain_id
 WHERE (fate = 'refused' OR stage = 'parked') GROUP BY domain.name`
+
+	selectSightings = `
+SELECT message.folder_id, message.source_uidvalidity, source_uid, origin, stage, fate, reason, appended, source_gone,
+       message.destination_name, message.destination_uidvalidity, destination_uid
+FROM message JOIN folder ON folder.folder_id = message.folder_id
+WHERE account_id = $1 AND origin <> 0
+ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
 	selectClaimed = `
 SELECT destination_uid FROM message JOIN folder ON folder.folder_id = message.folder_id
@@ -114,8 +122,8 @@ GROUP BY folder_id`
 	insertMessage = `
 INSERT INTO message (folder_id, source_uidvalidity, source_uid, stage, fate, reason, kept_file, destination_name,
     destination_uidvalidity, destination_uid, appended, intent_batch, intent_uidnext, digest, fingerprint, size_octets,
-    internal_date_s, flags, source_gone)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+    internal_date_s, flags, source_gone, origin)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 
 	whereKey = ` WHERE folder_id = $1 AND source_uidvalidity = $2 AND source_uid = $3`
 
@@ -139,7 +147,11 @@ UPDATE message SET stage = 'confirmed', destination_name = $4, destination_uidva
 	updateGone    = `UPDATE message SET source_gone = $4` + whereKey
 	reopenMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'deleted' AND appended = 1`
 	unskipMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'skipped'`
-	updatePlace   = `
+	yieldMessage  = `
+UPDATE message SET fate = 'skipped', reason = $4, appended = 0, destination_name = '', destination_uidvalidity = 0, destination_uid = 0` +
+		whereKey + ` AND stage = 'confirmed' AND fate = 'copied'`
+	renewMessage = `DELETE FROM message` + whereKey + ` AND stage = 'confirmed' AND fate = 'copied' AND appended = 1`
+	updatePlace  = `
 UPDATE message SET destination_name = $4, destination_uidvalidity = $5, destination_uid = $6` + whereKey + ` AND stage = 'confirmed'`
 	updateIdentity = `
 UPDATE message SET folder_id = $4, source_uidvalidity = $5, source_uid = $6, destination_name = $7, source_gone = 0` + whereKey

@@ -68,7 +68,40 @@ func (l *Ledger) Claimed(ctx context.Context, accountID int64, destinationName s
 	return query(ctx, l, "reading claimed messages", selectClaimed, scan, accountID, destinationName, uidValidity)
 }
 
-// Exception is a message with something to say about it: skipped, refused, parked, or not kept in every detail.
+// Sighting is what must be known of a row to tell where else at the source its letter is.
+type Sighting struct {
+	Key
+	Origin   uint64
+	Stage    Stage
+	Fate     Fate
+	Reason   string
+	Appended bool
+	Gone     bool
+	Place    Place
+}
+
+// Sightings calls fn with every row of an account of which the source told its own identity, folder by folder.
+func (l *Ledger) Sightings(ctx context.Context, accountID int64, fn func(Sighting)) error {
+	texts := texts{}
+	var folder, validity, uid, origin, appended, gone, placeValidity, placeUID int64
+	var stage, fate, reason, place sql.RawBytes
+	into := []any{&folder, &validity, &uid, &origin, &stage, &fate, &reason, &appended, &gone, &place, &placeValidity, &placeUID}
+	_, err := query(ctx, l, "reading where letters are", selectSightings, func(r row) (none struct{}, err error) {
+		if err := r.Scan(into...); err != nil {
+			return none, err
+		}
+		fn(Sighting{
+			Key: Key{folder, uint32(validity), uint32(uid)}, Origin: uint64(origin), Stage: Stage(texts.share(stage)), Fate: Fate(texts.share(fate)),
+			Reason: texts.share(reason), Appended: appended != 0, Gone: gone != 0,
+			Place: Place{texts.share(place), uint32(placeValidity), uint32(placeUID)},
+		})
+		return none, nil
+	}, accountID)
+	return err
+}
+
+// Exception is a message with something to say about it: skipped, refused, parked, or not kept in every detail. One that
+// is skipped because another folder has it is none.
 type Exception struct {
 	Message
 	SourceName string // of its folder
@@ -128,7 +161,7 @@ func scanFolder(r row) (f Folder, err error) {
 	var sourceModSeq, destinationModSeq, comparedAt int64
 	err = r.Scan(&f.ID, &f.SourceName, &f.Source.UIDValidity, &f.Source.UIDNext, &sourceModSeq, &f.Source.Messages,
 		&f.DestinationName, &f.Destination.UIDValidity, &f.Destination.UIDNext, &destinationModSeq, &f.Destination.Messages,
-		&comparedAt, &f.Problem, &f.Name, &f.Role, &f.Mapped, &f.SkipRule, &f.LimitOctets, &f.Limits, &f.RenamedFrom)
+		&comparedAt, &f.Problem, &f.Name, &f.Role, &f.Mapped, &f.SkipRule, &f.LimitOctets, &f.Limits, &f.RenamedFrom, &f.Gathers)
 	f.Source.ModSeq, f.Destination.ModSeq = uint64(sourceModSeq), uint64(destinationModSeq)
 	if comparedAt != 0 {
 		f.ComparedAt = time.UnixMilli(comparedAt).UTC()
@@ -139,19 +172,22 @@ func scanFolder(r row) (f Folder, err error) {
 // messageScanner reads rows of messages. A pass may read 100,000 of them, so everything is scanned into the same
 // variables, and numbers as the driver has them: database/sql turns others into text and back.
 type messageScanner struct {
-	folder, uidValidity, uid, placeUIDValidity, placeUID, appended, intentUIDNext, size, date, gone int64
-	stage, fate, reason, keptFile, place, batch, digest, fingerprint, flags                         sql.RawBytes
+	folder, uidValidity, uid, placeUIDValidity, placeUID, appended, intentUIDNext, size, date, gone, origin int64
+	stage, fate, reason, keptFile, place, batch, digest, fingerprint, flags                                 sql.RawBytes
 
 	into  []any
-	texts map[string]string // one copy of each distinct text: a folder has few of them
+	texts texts
 }
+
+// texts keeps one copy of each distinct text: a folder has few of them.
+type texts map[string]string
 
 // newMessageScanner scans the message columns, and then more.
 func newMessageScanner(more ...any) *messageScanner {
-	s := &messageScanner{texts: map[string]string{}}
+	s := &messageScanner{texts: texts{}}
 	s.into = append([]any{
 		&s.folder, &s.uidValidity, &s.uid, &s.stage, &s.fate, &s.reason, &s.keptFile, &s.place, &s.placeUIDValidity, &s.placeUID,
-		&s.appended, &s.batch, &s.intentUIDNext, &s.digest, &s.fingerprint, &s.size, &s.date, &s.flags, &s.gone,
+		&s.appended, &s.batch, &s.intentUIDNext, &s.digest, &s.fingerprint, &s.size, &s.date, &s.flags, &s.gone, &s.origin,
 	}, more...)
 	return s
 }
@@ -165,18 +201,20 @@ func (s *messageScanner) scan(r row) (m Message, err error) {
 		Stage: Stage(s.share(s.stage)), Fate: Fate(s.share(s.fate)), Reason: s.share(s.reason), KeptFile: s.share(s.keptFile),
 		Place:    Place{Folder: s.share(s.place), UIDValidity: uint32(s.placeUIDValidity), UID: uint32(s.placeUID)},
 		Appended: s.appended != 0, Intent: Intent{Batch: s.share(s.batch), UIDNext: uint32(s.intentUIDNext)},
-		Size: s.size, Date: s.date, Flags: s.share(s.flags), SourceGone: s.gone != 0,
+		Size: s.size, Date: s.date, Flags: s.share(s.flags), SourceGone: s.gone != 0, Origin: uint64(s.origin),
 	}
 	copy(m.Digest[:], s.digest)
 	copy(m.Fingerprint[:], s.fingerprint)
 	return m, nil
 }
 
-func (s *messageScanner) share(raw sql.RawBytes) string {
-	text, ok := s.texts[string(raw)]
+func (s *messageScanner) share(raw sql.RawBytes) string { return s.texts.share(raw) }
+
+func (t texts) share(raw sql.RawBytes) string {
+	text, ok := t[string(raw)]
 	if !ok {
 		text = string(raw)
-		s.texts[text] = text
+		t[text] = text
 	}
 	return text
 }

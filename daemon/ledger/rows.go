@@ -14,6 +14,8 @@ type Rows struct {
 	all    []packed
 	texts  []string // each distinct one once; the empty one first
 	index  map[string]uint32
+
+	origins []uint64 // of each; nil while no source has named one, as nearly none does
 }
 
 type packed struct {
@@ -44,6 +46,12 @@ func (r *Rows) Append(m Message) {
 		placeFolder: r.text(m.Place.Folder), batch: r.text(m.Intent.Batch), flags: r.text(m.Flags),
 		appended: m.Appended, gone: m.SourceGone,
 	})
+	if r.origins == nil && m.Origin != 0 {
+		r.origins = make([]uint64, len(r.all)-1, cap(r.all))
+	}
+	if r.origins != nil {
+		r.origins = append(r.origins, m.Origin)
+	}
 }
 
 func (r *Rows) text(s string) uint32 {
@@ -76,6 +84,14 @@ func (r Rows) Key(i int) Key {
 // Gone tells whether the message of row i left the source.
 func (r Rows) Gone(i int) bool { return r.all[i].gone }
 
+// Origin is what the source itself calls the letter of row i; 0: it tells nothing.
+func (r Rows) Origin(i int) uint64 {
+	if r.origins == nil {
+		return 0
+	}
+	return r.origins[i]
+}
+
 // At unpacks row i.
 func (r Rows) At(i int) Message {
 	p := &r.all[i]
@@ -83,7 +99,7 @@ func (r Rows) At(i int) Message {
 		Key: r.Key(i), Stage: Stage(r.texts[p.stage]), Fate: Fate(r.texts[p.fate]), Reason: r.texts[p.reason], KeptFile: r.texts[p.keptFile],
 		Place:    Place{Folder: r.texts[p.placeFolder], UIDValidity: p.placeUIDValidity, UID: p.placeUID},
 		Appended: p.appended, Intent: Intent{Batch: r.texts[p.batch], UIDNext: p.intentUIDNext},
-		Digest: p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone,
+		Digest: p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
 	}
 }
 

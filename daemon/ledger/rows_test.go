@@ -11,7 +11,7 @@ func TestPackedRowsUnpackToWhatTheyWere(t *testing.T) {
 	full := Message{
 		Key: Key{FolderID: 7, UIDValidity: 8, UID: 9}, Stage: Parked, Fate: Refused, Reason: "why", KeptFile: "/kept",
 		Place: Place{Folder: "Elsewhere", UIDValidity: 10, UID: 11}, Appended: true, Intent: Intent{Batch: "b.1", UIDNext: 12},
-		Digest: [letter.DigestSize]byte{13}, Fingerprint: letter.Fingerprint{14}, Size: 1 << 40, Date: -15, Flags: `\Seen work`, SourceGone: true,
+		Digest: [letter.DigestSize]byte{13}, Fingerprint: letter.Fingerprint{14}, Size: 1 << 40, Date: -15, Flags: `\Seen work`, SourceGone: true, Origin: 1 << 63,
 	}
 	if v := reflect.ValueOf(full); true { // a new field must be packed, too
 		for i := range v.NumField() {
@@ -37,5 +37,21 @@ func TestRowsOfAFolderAreItsMessages(t *testing.T) {
 	rows, err := b.Rows(t.Context(), b.folder.ID)
 	if got := rows.Messages(); err != nil || len(got) != 2 || !reflect.DeepEqual(got, b.messages()) {
 		t.Errorf("got %+v, %v, want %+v", got, err, b.messages())
+	}
+}
+
+func TestRowsOfASourceThatNamesNoLettersTakeNoRoomForNames(t *testing.T) {
+	rows := RowsOf(Message{Key: Key{UID: 1}}, Message{Key: Key{UID: 2}})
+	if rows.origins != nil {
+		t.Errorf("%d names are kept of letters that have none", len(rows.origins))
+	}
+	rows.Append(Message{Key: Key{UID: 3}, Origin: 17})
+	rows.Append(Message{Key: Key{UID: 4}})
+	var got []uint64
+	for row := range rows.All() {
+		got = append(got, row.Origin)
+	}
+	if want := []uint64{0, 0, 17, 0}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the rows have the names %d, want %d", got, want)
 	}
 }

@@ -33,6 +33,7 @@ type FolderCounts struct {
 	Mapped          bool
 	SkipRule        string
 	Limits          string
+	Gathers         bool
 }
 
 // Tally is what the rows of an account add up to, as of one revision of its ledger.
@@ -77,7 +78,7 @@ func (l *Ledger) Tally(ctx context.Context, accountID int64) (t Tally, err error
 	for _, f := range folders {
 		t.Folders = append(t.Folders, FolderCounts{
 			Counts: t.counts[f.ID], FolderID: f.ID, SourceName: f.SourceName, DestinationName: f.DestinationName, Problem: f.Problem,
-			SourceMessages: int(f.Source.Messages), Name: f.Name, Role: f.Role, Mapped: f.Mapped, SkipRule: f.SkipRule, Limits: f.Limits,
+			SourceMessages: int(f.Source.Messages), Name: f.Name, Role: f.Role, Mapped: f.Mapped, SkipRule: f.SkipRule, Limits: f.Limits, Gathers: f.Gathers,
 		})
 	}
 	slices.SortStableFunc(t.Folders, func(a, b FolderCounts) int { return cmp.Compare(a.SourceName, b.SourceName) })

@@ -56,7 +56,7 @@ func (t *Tx) SaveFolder(f *Folder) error {
 	values := []any{
 		f.SourceName, f.Source.UIDValidity, f.Source.UIDNext, int64(f.Source.ModSeq), f.Source.Messages,
 		f.DestinationName, f.Destination.UIDValidity, f.Destination.UIDNext, int64(f.Destination.ModSeq), f.Destination.Messages,
-		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, f.RenamedFrom, t.account,
+		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, f.RenamedFrom, bit(f.Gathers), t.account,
 	}
 	if f.ID == 0 {
 		if err := t.tx.QueryRowContext(t.ctx, insertFolder, values...).Scan(&f.ID); err != nil {
@@ -114,7 +114,7 @@ func (t *Tx) Add(m Message) error {
 func (t *Tx) insert(m Message) error {
 	return t.change(insertMessage, m.FolderID, m.UIDValidity, m.UID, string(m.Stage), string(m.Fate), m.Reason, m.KeptFile,
 		m.Place.Folder, m.Place.UIDValidity, m.Place.UID, bit(m.Appended), m.Intent.Batch, m.Intent.UIDNext,
-		octets(m.Digest[:]), octets(m.Fingerprint[:]), m.Size, m.Date, m.Flags, bit(m.SourceGone))
+		octets(m.Digest[:]), octets(m.Fingerprint[:]), m.Size, m.Date, m.Flags, bit(m.SourceGone), int64(m.Origin))
 }
 
 // Confirm settles an intended message: it is at place.
@@ -173,6 +173,13 @@ func (t *Tx) Reopen(key Key) error { return t.row("reopening", key, reopenMessag
 
 // Unskip makes a message new again that a rule had left out. It was never here, so that nothing can come back.
 func (t *Tx) Unskip(key Key) error { return t.row("taking back the skip of", key, unskipMessage) }
+
+// Yield notes that a copied message is not here any more because another folder of the source has its letter.
+func (t *Tx) Yield(key Key, reason string) error { return t.row("yielding", key, yieldMessage, reason) }
+
+// Renew forgets a copied message whose copy has gone, to make room for the row of another copy of its letter, which is
+// still here. Without that one it would bring back what its owner deleted (L3).
+func (t *Tx) Renew(key Key) error { return t.row("renewing", key, renewMessage) }
 
 // SetPlace notes that a confirmed message has another place here.
 func (t *Tx) SetPlace(key Key, place Place) error {

@@ -22,6 +22,10 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 		if hold.Here {
 			return r.replacedError(hold)
 		}
+		if hold.Blind {
+			r.problem(hold.FolderID, "%d messages left it at the source: none is removed here before the folder of all mail can be looked at, where they may be archived", hold.Messages)
+			continue
+		}
 		r.held += hold.Messages
 		r.problem(hold.FolderID, "%d of %d messages vanished at the source at once, which looks like an accident: none is removed here until an operator confirms it", hold.Messages, hold.Of)
 	}
@@ -193,7 +197,7 @@ func (r *round) advance(f *ledger.Folder) {
 	if r.compared[f.ID] {
 		f.ComparedAt = r.Now()
 	}
-	f.SkipRule, f.LimitOctets = r.rules[f.ID].skip, r.Policy.MaxMessageOctets
+	f.SkipRule, f.LimitOctets, f.Gathers = r.rules[f.ID].skip, r.Policy.MaxMessageOctets, r.rules[f.ID].gathers > 0
 	switch here := r.here[f.DestinationName]; {
 	case here == nil || !here.exists:
 		f.Destination = ledger.Mark{}

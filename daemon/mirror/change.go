@@ -18,6 +18,9 @@ func (r *round) makeFirst(ctx context.Context) error {
 		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
 		first := (f.ComparedAt.IsZero() || f.SkipRule != "") && r.rules[id].skip == ""
+		if r.rules[id].gathers > gathering[wire.UseAll] { // nearly always nothing comes into it: makeWanted
+			continue
+		}
 		if !first || !listed || !line.Selectable || r.hasProblem(id) {
 			continue
 		}
@@ -167,9 +170,13 @@ func (r *round) storeGroup(ctx context.Context, conn destinationConn, selected w
 
 // expungeGroup removes our copies of what left the source, unless somebody changed them since (L4).
 func (r *round) expungeGroup(ctx context.Context, conn destinationConn, selected wire.Selected, group []Expunge) error {
+	group, err := r.withCopies(ctx, group)
+	if err != nil {
+		return err
+	}
 	slices.SortFunc(group, func(a, b Expunge) int { return int(a.UID) - int(b.UID) })
 	flags := map[uint32]string{}
-	err := conn.Flags(ctx, expungeUIDs(group), func(uid uint32, now []string) { flags[uid] = keepFlags(now) })
+	err = conn.Flags(ctx, expungeUIDs(group), func(uid uint32, now []string) { flags[uid] = keepFlags(now) })
 	if err != nil {
 		return onDestination(err)
 	}
@@ -185,12 +192,37 @@ func (r *round) expungeGroup(ctx context.Context, conn destinationConn, selected
 	r.mu.Unlock()
 	return r.record(ctx, "expunged", func(tx *ledger.Tx) error {
 		for _, e := range group {
-			if err := tx.SetFate(e.Key, ledger.Deleted, reasonSource); err != nil {
+			var err error
+			if e.Yield != "" {
+				err = tx.Yield(e.Key, e.Yield)
+			} else {
+				err = tx.SetFate(e.Key, ledger.Deleted, reasonSource)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// withCopies leaves only those that may go: a letter that is still at the source keeps the copy that it has until its
+// other one is here.
+func (r *round) withCopies(ctx context.Context, group []Expunge) (rest []Expunge, err error) {
+	for _, e := range group {
+		if e.After != (ledger.Key{}) {
+			row, found, err := r.Ledger.Message(ctx, e.After)
+			if err != nil {
+				return nil, err
+			}
+			here := row.Fate == ledger.Copied || row.Fate == ledger.Delivered && row.Place.UID != 0
+			if !found || !here || row.Stage != ledger.Confirmed && row.Stage != ledger.Refiling {
+				continue
+			}
+		}
+		rest = append(rest, e)
+	}
+	return rest, nil
 }
 
 // keptHere is what of a base this server could keep.

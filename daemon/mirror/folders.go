@@ -26,6 +26,7 @@ type Names struct {
 	// Wanted are the places that an admin gave: source raw → path here. Only they may be shared, with one another
 	// and with any other folder.
 	Wanted map[string][]string
+	Rest   string // source raw of the folder of all mail of which only the rest is copied: what is archived
 }
 
 // MapFolders finds a place for every source folder: source raw name → destination raw name. It is total, no two
@@ -140,6 +141,9 @@ func (m *folderMap) placeRoles() {
 	})
 	for _, role := range slices.Sorted(mapKeys(there)) {
 		source, place := there[role], here[role].Name
+		if source.Raw == m.in.Rest {
+			place = m.archive(here[wire.UseArchive])
+		}
 		if place == nil && usualNames[role] != "" {
 			place = []string{usualNames[role]}
 		}
@@ -149,6 +153,20 @@ func (m *folderMap) placeRoles() {
 		m.take(source.Name, place)
 		m.give(source.Raw, place)
 	}
+}
+
+// archive is the place of what is archived at a source that has no folder for it; nil when it has one by that name.
+func (m *folderMap) archive(here wire.Folder) []string {
+	place := here.Name
+	if place == nil {
+		place = []string{"Archive"}
+	}
+	for _, f := range m.in.Source {
+		if f.SpecialUse == wire.UseArchive || key(f.Name) == key(place) {
+			return nil
+		}
+	}
+	return place
 }
 
 func mapKeys[V any](m map[string]V) func(yield func(string) bool) {

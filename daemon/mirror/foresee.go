@@ -17,6 +17,7 @@ type FolderPlan struct {
 	Octets          int64  // 0: the source does not tell
 	Skip            string // why its messages would be left out; empty: they would be copied
 	Why             string // why it has this place, when an admin chose it
+	Note            string // what a person should know of how it would be copied
 }
 
 // Foresee says what a pass would do with each folder. It changes nothing on either side nor in the ledger, and needs
@@ -51,7 +52,7 @@ func (r *round) foresee(ctx context.Context) ([]FolderPlan, error) {
 	if err != nil {
 		return nil, onSource(err)
 	}
-	p := r.place(there, here, r.pairs[0].destination.Namespace(), known)
+	p := r.place(there, here, known)
 	var plans []FolderPlan
 	for _, f := range sorted(there) {
 		if !f.Selectable {
@@ -59,7 +60,7 @@ func (r *round) foresee(ctx context.Context) ([]FolderPlan, error) {
 		}
 		rule := p.rules[f.Raw]
 		plans = append(plans, FolderPlan{Name: strings.Join(f.Name, "/"), SourceName: f.Raw, DestinationName: p.names[f.Raw], Role: rule.role,
-			Messages: int64(f.Status.Messages), Octets: sizes[f.Raw], Skip: rule.skip, Why: rule.why})
+			Messages: int64(f.Status.Messages), Octets: sizes[f.Raw], Skip: rule.skip, Why: rule.why, Note: rule.note})
 	}
 	return plans, nil
 }

@@ -164,7 +164,7 @@ func (r *round) missed(ctx context.Context, pr *pair, view *FolderView, uids []u
 }
 
 func messageOf(e wire.Entry) SourceMessage {
-	m := SourceMessage{UID: e.UID, FlagsKnown: e.HasFlags, Flags: keepFlags(e.Flags)}
+	m := SourceMessage{UID: e.UID, FlagsKnown: e.HasFlags, Flags: keepFlags(e.Flags), Origin: e.Origin}
 	if e.HasSize {
 		m.Size = int64(e.Size)
 	}

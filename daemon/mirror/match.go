@@ -11,11 +11,13 @@ type trait struct {
 	digest      [letter.DigestSize]byte
 	fingerprint letter.Fingerprint
 	size, date  int64
+	origin      uint64
 }
 
 // The kinds of traits keep those of different rules apart.
 const (
-	byDigest byte = iota + 1
+	byOrigin byte = iota + 1
+	byDigest
 	byLetterSizeDate
 	byLetterSize
 	byLetter
@@ -59,6 +61,8 @@ func pairs[A, B any](as []A, bs []B, traitA func(A) (trait, bool), traitB func(B
 func messageTrait(kind byte) func(SourceMessage) (trait, bool) {
 	return func(m SourceMessage) (trait, bool) {
 		switch kind {
+		case byOrigin:
+			return trait{kind: kind, origin: m.Origin}, m.Origin != 0
 		case byDigest:
 			return trait{kind: kind, digest: m.Digest}, m.BodyRead
 		case bySizeDate:
@@ -82,6 +86,8 @@ func letterTrait(kind byte, fingerprint letter.Fingerprint, size, date int64) (t
 func rowTrait(kind byte) func(ledger.Message) (trait, bool) {
 	return func(m ledger.Message) (trait, bool) {
 		switch kind {
+		case byOrigin:
+			return trait{kind: kind, origin: m.Origin}, m.Origin != 0
 		case byDigest:
 			return trait{kind: kind, digest: m.Digest}, bodyKnown(m)
 		case bySizeDate:

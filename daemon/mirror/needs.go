@@ -21,11 +21,11 @@ func (n Needs) Empty() bool {
 // reading until it is empty.
 func (v View) Needs() Needs {
 	n := needing{
-		view: v, sizes: map[int64]bool{}, blank: map[int64]bool{}, diffs: make([]*difference, len(v.Folders)),
+		view: v, sizes: map[int64]bool{}, blank: map[int64]bool{}, origins: map[uint64]bool{},
 		Needs: Needs{map[int64][]uint32{}, map[int64][]uint32{}, map[string][]uint32{}, map[string][]uint32{}},
 	}
+	n.diffs, _ = n.view.compareAll()
 	for i := range v.Folders {
-		n.diffs[i] = compare(&v.Folders[i], v.Policy)
 		n.departed(n.diffs[i].lost)
 		n.departed(n.diffs[i].stale)
 		n.fresh = n.fresh || len(n.diffs[i].fresh) > 0 && v.Folders[i].Skip == ""
@@ -49,15 +49,22 @@ type needing struct {
 	Needs
 	view    View
 	diffs   []*difference
-	sizes   map[int64]bool // of messages that left a folder: one of the same size may be the same, moved
-	blank   map[int64]bool // of those among them that only their digest can tell
-	fresh   bool           // there are new messages somewhere
-	foreign bool           // there are messages here that no row stands for
+	sizes   map[int64]bool  // of messages that left a folder: one of the same size may be the same, moved
+	blank   map[int64]bool  // of those among them that only their digest can tell
+	origins map[uint64]bool // of all of them: the source itself says which they are
+	fresh   bool            // there are new messages somewhere
+	foreign bool            // there are messages here that no row stands for
 }
 
 func (n *needing) departed(rows []ledger.Message) {
+	for _, row := range rows {
+		n.origins[row.Origin] = row.Origin != 0
+	}
 	_, others := leftOut(rows)
 	for _, row := range others {
+		if row.Origin != 0 {
+			continue
+		}
 		n.sizes[row.Size] = true
 		if row.Fingerprint.IsZero() && bodyKnown(row) {
 			n.blank[row.Size] = true
@@ -71,11 +78,12 @@ func (n *needing) source(d *difference) {
 	copied := d.view.Skip == "" // else only what was moved there is looked for
 	foreign := copied && here != nil && len(here.Foreign) > 0
 	blankHere := foreign && hasBlank(here.Foreign)
-	all := foreign || len(d.stale) > 0 || copied && (len(n.view.Deliveries) > 0 || n.view.Rows == 0 && n.foreign)
+	stale := len(d.stale) > 0
+	all := foreign || copied && (len(n.view.Deliveries) > 0 || n.view.Rows == 0 && n.foreign)
 	id := d.view.Folder.ID
 	for _, m := range d.fresh {
 		switch {
-		case !m.HeaderRead && (all || n.sizes[m.Size]):
+		case !m.HeaderRead && (all || stale && !n.origins[m.Origin] || n.sizes[m.Size]):
 			n.SourceHeaders[id] = append(n.SourceHeaders[id], m.UID)
 		case m.HeaderRead && !m.BodyRead && m.Fingerprint.IsZero() && (blankHere || n.blank[m.Size]):
 			n.SourceBodies[id] = append(n.SourceBodies[id], m.UID)

@@ -56,7 +56,11 @@ func noteOne(tx *ledger.Tx, o Operation) error {
 		return tx.Unskip(o.Key)
 	case Skip:
 		return tx.Add(ledger.Message{Key: o.Key, Fate: ledger.Skipped, Reason: o.Reason, Fingerprint: o.Message.Fingerprint,
-			Size: o.Message.Size, Date: o.Message.Date, Flags: o.Message.Flags})
+			Size: o.Message.Size, Date: o.Message.Date, Flags: o.Message.Flags, Origin: o.Message.Origin})
+	case Yield:
+		return tx.Yield(o.Key, o.Reason)
+	case Renew:
+		return tx.Renew(o.Key)
 	}
 	return fmt.Errorf("%w: a plan with an operation %T that nobody does", ledger.ErrBroken, o)
 }
@@ -85,7 +89,7 @@ func (r *round) adoptedRows(ctx context.Context, adopts []Adopt) (rows []adopted
 	}
 	for _, a := range adopts {
 		row := ledger.Message{Key: a.Key, Fate: a.Fate, Place: a.Place, Digest: a.Message.Digest, Fingerprint: a.Message.Fingerprint,
-			Size: a.Message.Size, Date: a.Message.Date, Flags: a.Message.Flags}
+			Size: a.Message.Size, Date: a.Message.Date, Flags: a.Message.Flags, Origin: a.Message.Origin}
 		if a.Fate == ledger.Copied && !a.Message.BodyRead {
 			sum, read := sums[a.DestinationName][a.Place.UID]
 			if row.Digest = sum; !read {

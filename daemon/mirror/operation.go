@@ -32,6 +32,15 @@ type Skip struct {
 // Unskip makes a message new again that a rule had left out.
 type Unskip struct{ Key ledger.Key }
 
+// Yield notes that a copy has gone because another folder of the source has its letter.
+type Yield struct {
+	Key    ledger.Key
+	Reason string
+}
+
+// Renew makes room for the row of another copy of a letter, which is still here while this one's has gone.
+type Renew struct{ Key ledger.Key }
+
 // Rename gives a row the identity that its message has at the source now.
 type Rename struct {
 	From, To    ledger.Key
@@ -74,6 +83,10 @@ type Expunge struct {
 	UIDValidity     uint32
 	UID             uint32
 	Flags           string
+	// After is the message of the source whose copy must be here before this one goes: the same letter in another
+	// folder; zero: none must.
+	After ledger.Key
+	Yield string // not empty: the message is still at the source, and skipped from then on for this reason
 }
 
 // RenameFolder lets a folder go on under the name that it has at the source now, with all its rows. Nothing else is
@@ -89,12 +102,15 @@ type Hold struct {
 	Messages int // that would be affected in this folder
 	Of       int
 	Here     bool // missing at the destination; else at the source
+	Blind    bool // they left the folder, and the folder that would tell whether they are archived could not be looked at
 }
 
 func (Append) operation()       {}
 func (Adopt) operation()        {}
 func (Skip) operation()         {}
 func (Unskip) operation()       {}
+func (Yield) operation()        {}
+func (Renew) operation()        {}
 func (Rename) operation()       {}
 func (Relink) operation()       {}
 func (SetDeleted) operation()   {}

@@ -183,7 +183,9 @@ type round struct {
 	folders   map[int64]*ledger.Folder
 	afresh    map[int64]string // new folders' places if those that left held none
 	compared  map[int64]bool   // folders whose source was listed in full
-	worked    []int64          // IDs of the view's folders
+	// gatherAnew are folders that gather and are looked at because others changed.
+	gatherAnew map[int64]bool
+	worked     []int64 // IDs of the view's folders
 
 	mu         sync.Mutex // guards what follows
 	here       map[string]*hereMark
@@ -206,7 +208,7 @@ type hereMark struct {
 
 func newRound(p *pass) *round {
 	r := &round{
-		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{},
+		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{}, gatherAnew: map[int64]bool{},
 		here: map[string]*hereMark{}, problems: map[int64]string{}, rules: map[int64]folderRule{}, keywords: map[string]bool{}, limits: map[int64]string{}, flagsHere: map[string][]string{}, listing: map[string]wire.Folder{},
 	}
 	for range p.Pairs {

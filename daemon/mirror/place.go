@@ -15,12 +15,16 @@ type placed struct {
 }
 
 // place decides where folders are kept. What the ledger has stays where it is, except what only an admin's map had put there.
-func (o Options) place(there, here []wire.Folder, namespace wire.Namespace, known []ledger.Folder) placed {
-	p := placed{rules: o.Rules.judge(there)}
+func (r *round) place(there, here []wire.Folder, known []ledger.Folder) placed {
+	p := placed{rules: r.Rules.judge(there, r.pairs[0].source.Has(tellsOrigins))}
+	namespace := r.pairs[0].destination.Namespace()
 	in := Names{Source: there, Destination: here, Namespace: namespace, Kept: map[string]string{}, Wanted: map[string][]string{}}
 	for raw, rule := range p.rules {
 		if rule.place != nil {
 			in.Wanted[raw] = rule.place
+		}
+		if rule.gathers == gathering[wire.UseAll] {
+			in.Rest = raw
 		}
 	}
 	for _, f := range known {
@@ -38,7 +42,7 @@ func (r *round) mapFolders(ctx context.Context, there, here []wire.Folder) error
 	if err != nil {
 		return err
 	}
-	p := r.place(there, here, r.pairs[0].destination.Namespace(), known)
+	p := r.place(there, here, known)
 	rows := map[string]*ledger.Folder{}
 	for i, f := range known {
 		rows[f.SourceName] = &known[i]
@@ -97,7 +101,7 @@ func (r *round) placeAfresh(there, here []wire.Folder, known []ledger.Folder) {
 	if !left {
 		return
 	}
-	afresh := r.place(there, here, r.pairs[0].destination.Namespace(), kept)
+	afresh := r.place(there, here, kept)
 	r.afresh = map[int64]string{}
 	for id, f := range r.folders {
 		if f.ComparedAt.IsZero() {
@@ -130,5 +134,6 @@ func (r *round) ruledAnew(f *ledger.Folder) bool {
 	if _, listed := r.listing[f.SourceName]; !listed {
 		return false
 	}
-	return f.SkipRule != r.rules[f.ID].skip || f.LimitOctets != r.Policy.MaxMessageOctets
+	rule := r.rules[f.ID]
+	return f.SkipRule != rule.skip || f.Gathers != (rule.gathers > 0) || f.LimitOctets != r.Policy.MaxMessageOctets
 }

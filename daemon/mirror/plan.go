@@ -10,13 +10,11 @@ import (
 // Plan decides what a pass does. It is pure: the same view always gives the same operations, in the order in which
 // apply must do them: first what only the ledger must learn, then flags, then copies, and removals at the end.
 func Plan(v View) []Operation {
-	p := &planner{view: v, foreign: map[string][]DestinationMessage{}}
+	p := &planner{view: v, foreign: map[string][]DestinationMessage{}, moving: map[ledger.Key]bool{}, yielded: map[ledger.Key]bool{}}
 	for name, d := range v.Destinations {
 		p.foreign[name] = d.Foreign
 	}
-	for i := range v.Folders {
-		p.folders = append(p.folders, compare(&v.Folders[i], v.Policy))
-	}
+	p.folders, p.letters = p.view.compareAll()
 	if renamed := p.foldersRenamed(); len(renamed) > 0 {
 		return renamed
 	}
@@ -28,8 +26,12 @@ func Plan(v View) []Operation {
 		p.lapsed(d)
 		p.renumbered(d)
 	}
+	for _, d := range p.folders {
+		p.gathered(d)
+	}
 	p.moved()
 	for _, d := range p.folders {
+		p.returned(d)
 		p.excluded(d)
 		p.delivered(d)
 		p.adopted(d)
@@ -52,15 +54,20 @@ type planner struct {
 	inboxMisplaced      bool
 	unreachable         map[ledger.Key]bool // rows whose message is not here any more
 	departing           []departure
+	letters             *gathered           // nil: no folder gathers
+	moving              map[ledger.Key]bool // messages to which one that left was matched, and that are copied
+	yielded             map[ledger.Key]bool // rows of a folder that gathers whose copy has gone in favour of another one
 
 	notes, stores, appends, expunges, holds []Operation
 }
 
-// departure is a row whose message left the source; moved: it is somewhere else there, so no deletion was meant.
+// departure is a row whose message left the source; moved: it is somewhere else there, so no deletion was meant. Its copy
+// goes when that of after is here, if that is not zero.
 type departure struct {
 	view  *FolderView
 	row   ledger.Message
 	moved bool
+	after ledger.Key
 }
 
 func (p *planner) note(o Operation) { p.notes = append(p.notes, o) }
@@ -81,7 +88,7 @@ func (p *planner) places() {
 			case here == nil:
 			case here.UIDValidity != row.Place.UIDValidity: // also when it is missing
 				astray[name] = append(astray[name], row)
-			case !has(here.UIDs, row.Place.UID):
+			case !has(here.UIDs, row.Place.UID) && !p.ownMissing(d.view, row):
 				p.removed(row.Key)
 			}
 		}
@@ -158,7 +165,7 @@ func leftOut(rows []ledger.Message) (skipped, others []ledger.Message) {
 func (p *planner) renumbered(d *difference) {
 	var anew []ledger.Message // for which the rules decide again
 	d.stale = slices.DeleteFunc(d.stale, func(row ledger.Message) bool {
-		is := lapsed(row, d.view.Skip, p.view.Policy)
+		is := p.letters.lapsed(row, d.view, p.view.Policy)
 		if is {
 			anew = append(anew, row)
 		}
@@ -173,11 +180,18 @@ func (p *planner) renumbered(d *difference) {
 }
 
 // recognising are the traits that prove that a row and a source message are one, the best first.
-var recognising = []byte{byDigest, byLetterSizeDate, byLetterSize, bySizeDate}
+var recognising = []byte{byOrigin, byDigest, byLetterSizeDate, byLetterSize, bySizeDate}
 
 // identify pairs rows with the fresh messages of a folder by what proves most, and returns the rows left over.
 func (p *planner) identify(d *difference, rows []ledger.Message, found func(ledger.Message, SourceMessage)) []ledger.Message {
-	for _, kind := range recognising {
+	return p.identifyBy(recognising, d, rows, found)
+}
+
+func (p *planner) identifyBy(kinds []byte, d *difference, rows []ledger.Message, found func(ledger.Message, SourceMessage)) []ledger.Message {
+	if len(rows) == 0 {
+		return rows
+	}
+	for _, kind := range kinds {
 		rows, d.fresh = pairs(rows, d.fresh, rowTrait(kind), messageTrait(kind), found)
 	}
 	slices.SortFunc(d.fresh, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
@@ -207,20 +221,17 @@ func (p *planner) moved() {
 		}
 		skipped, others := leftOut(d.lost)
 		for _, row := range skipped {
-			p.departing = append(p.departing, departure{d.view, row, false})
+			p.departing = append(p.departing, departure{view: d.view, row: row})
 		}
 		left = append(left, others...)
 	}
-	for _, d := range p.folders {
-		if len(left) == 0 {
-			break
-		}
-		var stays []SourceMessage
-		left = p.identify(d, left, func(row ledger.Message, m SourceMessage) {
+	stays := map[*difference][]SourceMessage{} // nobody else may be matched with them
+	match := func(kinds []byte, d *difference, left []ledger.Message) []ledger.Message {
+		return p.identifyBy(kinds, d, left, func(row ledger.Message, m SourceMessage) {
 			from := views[row.Key]
-			if p.ours(row) && !p.view.Policy.Switched {
-				p.departing = append(p.departing, departure{from, row, true})
-				stays = append(stays, m)
+			if p.ours(row) && !p.view.Policy.Switched && !d.isRenewed(m.UID) {
+				p.departing = append(p.departing, departure{from, row, true, p.copyOf(d, m)})
+				stays[d] = append(stays[d], m)
 				return
 			}
 			to := ledger.Key{FolderID: d.view.Folder.ID, UIDValidity: d.view.UIDValidity, UID: m.UID}
@@ -228,12 +239,29 @@ func (p *planner) moved() {
 			p.note(Rename{row.Key, to, row.Place.Folder})
 			p.renamedFlags(d, row, to, m)
 		})
-		d.fresh = append(d.fresh, stays...)
+	}
+	left = p.sameLetters(left, func(d *difference, left []ledger.Message) []ledger.Message { return match(recognising[:1], d, left) })
+	for _, d := range p.folders {
+		left = match(recognising[1:], d, left)
+	}
+	for d, back := range stays {
+		d.fresh = append(d.fresh, back...)
 		slices.SortFunc(d.fresh, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
 	}
 	for _, row := range left {
-		p.departing = append(p.departing, departure{views[row.Key], row, false})
+		_, elsewhere := p.letters.of(row.Origin, everyFolder)
+		p.departing = append(p.departing, departure{view: views[row.Key], row: row, moved: elsewhere})
 	}
+}
+
+// copyOf is the message whose copy must be here before the one that it was moved from may go, where the source itself
+// says that they are one letter.
+func (p *planner) copyOf(d *difference, m SourceMessage) (key ledger.Key) {
+	if m.Origin != 0 && d.view.Skip == "" && p.view.Policy.skipReason("", m.Size) == "" {
+		key = p.keyOf(d, m.UID)
+		p.moving[key] = true
+	}
+	return key
 }
 
 // ours tells whether the mirror appended a row's message and it is still here.
@@ -306,7 +334,7 @@ const (
 // gone handles what left the source. While the source is the truth our copies follow, unless so many are missing at
 // once that it looks like an accident: then nothing is removed until an operator says so.
 func (p *planner) gone() {
-	held, following := map[int64]int{}, 0
+	held, following, blind := map[int64]int{}, 0, map[int64]int{}
 	for _, d := range p.departing {
 		if p.follows(d.row) && !d.moved {
 			following++
@@ -319,20 +347,27 @@ func (p *planner) gone() {
 	}
 	stop := following > max(guardMessages, p.view.Rows/part) && !p.view.Policy.MassDeletion
 	for _, d := range p.departing {
+		if p.view.Blind && d.row.Origin != 0 && !d.moved {
+			blind[d.row.FolderID]++
+			continue
+		}
 		if stop && p.follows(d.row) && !d.moved {
 			continue
 		}
 		p.note(SetGone{d.row.Key})
 		if p.follows(d.row) {
-			p.expunge(d.view, d.row)
+			p.expunge(d.view, d.row, d.after)
 		}
 	}
 	for i := range p.view.Folders {
 		f := &p.view.Folders[i]
 		for row := range f.Rows.All() {
 			if row.SourceGone && p.follows(row) && !(f.Listed && row.UIDValidity == f.UIDValidity && has(f.UIDs, row.UID)) {
-				p.expunge(f, row) // an earlier pass decided it and did not come to do it
+				p.expunge(f, row, ledger.Key{}) // an earlier pass decided it and did not come to do it
 			}
+		}
+		if n := blind[f.Folder.ID]; n > 0 {
+			p.holds = append(p.holds, Hold{FolderID: f.Folder.ID, Messages: n, Of: p.view.Rows, Blind: true})
 		}
 		if n := held[f.Folder.ID]; stop && n > 0 {
 			p.holds = append(p.holds, Hold{FolderID: f.Folder.ID, Messages: n, Of: p.view.Rows})
@@ -343,13 +378,21 @@ func (p *planner) gone() {
 // follows tells whether the copy of a row goes with its message at the source.
 func (p *planner) follows(row ledger.Message) bool { return p.ours(row) && !p.view.Policy.Switched }
 
-func (p *planner) expunge(f *FolderView, row ledger.Message) {
+// expunge removes a copy, as long as no other folder of the source shows the letter; else once its copy is here (after).
+func (p *planner) expunge(f *FolderView, row ledger.Message, after ledger.Key) {
+	if _, elsewhere := p.letters.of(row.Origin, everyFolder); after == (ledger.Key{}) && (elsewhere || p.view.Blind && row.Origin != 0) {
+		c, kept := p.letters.keeper(row.Origin, everyFolder)
+		if !kept {
+			return
+		}
+		after = p.letters.key(c)
+	}
 	name := placeName(f.Folder, row.Place)
 	here := p.view.Destinations[name]
 	if here == nil || here.UIDValidity != row.Place.UIDValidity || !has(here.UIDs, row.Place.UID) {
 		return
 	}
-	p.expunges = append(p.expunges, Expunge{row.Key, name, row.Place.UIDValidity, row.Place.UID, row.Flags})
+	p.expunges = append(p.expunges, Expunge{Key: row.Key, DestinationName: name, UIDValidity: row.Place.UIDValidity, UID: row.Place.UID, Flags: row.Flags, After: after})
 }
 
 // flags carries the source's changes over. The base is what was last applied, so that only what changed at the

@@ -20,7 +20,7 @@ func (p *planner) foldersRenamed() (found []Operation) {
 		var best *FolderView
 		most := 0
 		for _, n := range p.folders {
-			if taken[n.view.Folder.ID] || !isNew(n.view) || made && n.view.UIDValidity != d.stale[0].UIDValidity {
+			if taken[n.view.Folder.ID] || !isNew(n.view) || (n.view.Gathers > 0) != d.view.Folder.Gathers || made && n.view.UIDValidity != d.stale[0].UIDValidity {
 				continue
 			}
 			if same := sameMessages(rows, n); same > most {
@@ -48,12 +48,16 @@ func isNew(f *FolderView) bool {
 // means another message tells that the server gives every folder the same number.
 func sameMessages(rows []ledger.Message, d *difference) (same int) {
 	var others []ledger.Message
+	fresh := d.fresh
+	if len(d.covered) > 0 { // as many as are listed
+		fresh = d.view.Messages
+	}
 	for _, row := range rows {
 		if row.UIDValidity != d.view.UIDValidity {
 			others = append(others, row)
 			continue
 		}
-		m, listed := find(d.fresh, row.UID)
+		m, listed := find(fresh, row.UID)
 		switch {
 		case !listed:
 		case !isMessage(row, *m):
@@ -62,7 +66,6 @@ func sameMessages(rows []ledger.Message, d *difference) (same int) {
 			same++
 		}
 	}
-	fresh := d.fresh
 	for _, kind := range recognising {
 		others, fresh = pairs(others, fresh, rowTrait(kind), messageTrait(kind), func(ledger.Message, SourceMessage) { same++ })
 	}

@@ -23,11 +23,43 @@ type folderRule struct {
 	place []string     // the folder here that an admin wants; nil: nobody said
 	why   string       // who wants it there
 	role  account.Role // what the folder is for
+	note  string       // what a person should know of how it is copied; empty when nothing special
+	// gathers is above 0 for a folder that shows messages of others once more, and of which only the rest is copied;
+	// what a folder with a smaller number has is not copied from one with a larger number.
+	gathers int
+}
+
+// gathering are the uses of folders that show messages of others once more (RFC 6154 §2, RFC 8457 §3), by what they gather
+// from: what is starred is in all mail, too.
+var gathering = map[string]int{wire.UseAll: 1, wire.UseFlagged: 2, wire.UseImportant: 3}
+
+// RestInWords says what is copied from a folder that gathers.
+const RestInWords = "the rest: only what no other folder has"
+
+// tellsOrigins is the capability of a source that says of which letter a message is one more sighting. Only there can
+// the rest be told from the others without reading everything.
+const tellsOrigins = "X-GM-EXT-1"
+
+func (r Rules) allMail() account.AllMail {
+	return cmp.Or(r.Account.AllMail, r.Domain.AllMail, account.AllMailRest)
+}
+
+// gathers says what the policy means for a folder.
+func (r Rules) gathers(f wire.Folder, origins bool) int {
+	if !origins || isInbox(f) || !f.Selectable || r.allMail() == account.AllMailWhole {
+		return 0
+	}
+	return gathering[f.SpecialUse]
+}
+
+// skipsAllMail tells whether the policy leaves a folder out.
+func (r Rules) skipsAllMail(f wire.Folder, origins bool) bool {
+	return r.allMail() == account.AllMailSkip && (f.SpecialUse == wire.UseAll || origins && gathering[f.SpecialUse] > 0)
 }
 
 // judge says what the rules mean for each folder of a listing, by raw name. It is pure. What is said about a folder
 // goes before what is said about the one above it, and a name goes before a role: who maps a folder wants it copied.
-func (r Rules) judge(source []wire.Folder) map[string]folderRule {
+func (r Rules) judge(source []wire.Folder, origins bool) map[string]folderRule {
 	j := judgement{rules: r, roles: rolesOf(source), notMail: groupware(source), byPath: map[string]wire.Folder{}}
 	for _, f := range source {
 		j.byPath[exactKey(f.Name)] = f
@@ -38,6 +70,18 @@ func (r Rules) judge(source []wire.Folder) map[string]folderRule {
 		rule.role = account.Role(strings.ToLower(strings.TrimPrefix(j.roles[f.Raw], `\`)))
 		if rule.skip == "" && rule.place == nil && !isInbox(f) {
 			rule.skip = j.byKind(f)
+			if rule.skip == "" && r.skipsAllMail(f, origins) {
+				rule.skip = "left out: it shows the mail of other folders once more"
+			}
+		}
+		if rule.skip == "" {
+			rule.gathers = r.gathers(f, origins)
+			switch {
+			case rule.gathers > 0:
+				rule.note = RestInWords
+			case f.SpecialUse == wire.UseAll && r.allMail() != account.AllMailWhole:
+				rule.note = "copied whole: the source does not tell what of it other folders have"
+			}
 		}
 		judged[f.Raw] = rule
 	}

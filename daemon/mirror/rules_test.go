@@ -15,7 +15,7 @@ import (
 // skipped are the folders that rules leave out, by name, with the reason.
 func skipped(r Rules, source []wire.Folder) map[string]string {
 	found := map[string]string{}
-	for raw, rule := range r.judge(source) {
+	for raw, rule := range r.judge(source, false) {
 		if rule.skip != "" {
 			i := slices.IndexFunc(source, func(f wire.Folder) bool { return f.Raw == raw })
 			found[strings.Join(source[i].Name, "/")] = rule.skip
@@ -80,7 +80,7 @@ func TestRulesKnowAFolderByItsNameOnTheWireToo(t *testing.T) {
 // mapped is where folders are kept, by name.
 func mapped(rules account.Rules, kept map[string]string, source, destination []wire.Folder) map[string]string {
 	in := Names{Source: source, Destination: destination, Namespace: wire.Namespace{Separator: '/'}, Kept: kept, Wanted: map[string][]string{}}
-	for raw, rule := range (Rules{Domain: rules}).judge(source) {
+	for raw, rule := range (Rules{Domain: rules}).judge(source, false) {
 		if rule.place != nil {
 			in.Wanted[raw] = rule.place
 		}

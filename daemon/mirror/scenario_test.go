@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"mailstork/daemon/ledger"
 )
@@ -65,14 +66,14 @@ func (s *scenario) run(t *testing.T, switched bool, want []string) {
 		t.Errorf("%s:%d: a pass would read more before it plans: %+v", s.file, s.line, needs)
 	}
 	operations := Plan(view)
-	if diff := cmp.Diff(want, describe(view, operations)); diff != "" {
+	if diff := gocmp.Diff(want, describe(view, operations)); diff != "" {
 		t.Errorf("%s:%d (-want +got):\n%s", s.file, s.line, diff)
 	}
 	again, err := s.view(switched)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(operations, Plan(again)); diff != "" {
+	if diff := gocmp.Diff(operations, Plan(again)); diff != "" {
 		t.Errorf("the same view gave another plan:\n%s", diff)
 	}
 }
@@ -137,7 +138,7 @@ func (s *scenario) sentence(line int, text string) error {
 
 // view is what the sentences describe.
 func (s *scenario) view(switched bool) (View, error) {
-	b := &builder{view: View{Policy: Policy{Switched: switched}, Destinations: map[string]*DestinationView{}}, ids: map[string]int64{}, unfinished: map[int64]bool{}}
+	b := &builder{view: View{Policy: Policy{Switched: switched}, Destinations: map[string]*DestinationView{}}, ids: map[string]int64{}, unfinished: map[int64]bool{}, elsewhere: map[int64]bool{}}
 	for _, one := range s.given {
 		w := &words{left: strings.FieldsFunc(one.text, func(r rune) bool { return r == ' ' || r == ',' })}
 		err := b.add(one.subject, w)
@@ -201,6 +202,9 @@ func (w *words) flags() string {
 // describe puts a plan into the sentences of the scenarios. Runs of one kind are one sentence.
 func describe(v View, operations []Operation) (lines []string) {
 	d := &describer{names: map[int64]string{}, validity: map[int64]uint32{}}
+	for _, e := range v.Others {
+		d.names[e.Folder.ID] = e.Folder.SourceName
+	}
 	for _, f := range v.Folders {
 		d.names[f.Folder.ID], d.validity[f.Folder.ID] = f.Folder.SourceName, f.UIDValidity
 	}
@@ -302,7 +306,19 @@ func (d *describer) one(o Operation) {
 			change = append(change, "-"+f)
 		}
 		d.say("flag %s %d here %s: %s has %s", o.DestinationName, o.UID, strings.Join(change, " "), d.key(o.Key), orNone(o.Flags))
+	case Yield:
+		d.say("%s is skipped from now on: %s", d.key(o.Key), o.Reason)
+	case Renew:
+		d.keyRun(o.Key, "take back the copy of "+d.names[o.Key.FolderID]+" %s")
 	case Expunge:
+		if o.After != (ledger.Key{}) {
+			then := ""
+			if o.Yield != "" {
+				then = ", it is skipped then: " + o.Yield
+			}
+			d.say("remove %s %d here if it has %s and %s is here%s", o.DestinationName, o.UID, cmp.Or(o.Flags, "no flags"), d.key(o.After), then)
+			return
+		}
 		if o.Flags == "" {
 			d.run(o.UID, "remove "+o.DestinationName+" %s here if it has no flags")
 			return
@@ -315,6 +331,10 @@ func (d *describer) one(o Operation) {
 		}
 		d.say("folder %s is %s now, %s", d.names[o.FolderID], d.names[o.As], here)
 	case Hold:
+		if o.Blind {
+			d.say("hold back %d of %d messages that left %s, since nobody can see whether they are archived", o.Messages, o.Of, d.names[o.FolderID])
+			return
+		}
 		if o.Here {
 			d.say("stop: %d of %d messages are missing here at once", o.Messages, o.Of)
 			return

@@ -21,6 +21,8 @@ type builder struct {
 	ids  map[string]int64
 
 	unfinished map[int64]bool // folders whose first pass was cut short
+	elsewhere  map[int64]bool // folders that are not looked at
+	origins    bool           // the source names its letters
 }
 
 var errWords = errors.New("the sentence ends too early or has a word that is not known")
@@ -52,6 +54,21 @@ func (b *builder) policy(w *words) error {
 		return nil
 	case w.take("the owner works at the source"):
 		b.view.Policy.OwnerAtSource = true
+		return nil
+	case len(w.left) > 1 && w.left[1] == "shows":
+		f := b.folder(w.next())
+		b.origins, b.view.Gathering = true, true
+		switch {
+		case w.take("shows what other folders have"):
+			f.Gathers = 1
+		case w.take("shows what all folders have"):
+			f.Gathers = 2
+		default:
+			return errWords
+		}
+		return nil
+	case w.take("what is archived can't be seen"):
+		b.origins, b.view.Blind = true, true
 		return nil
 	case w.take("the folder"):
 		b.folder(w.next()).Skip = reasonLeftOut
@@ -97,6 +114,9 @@ func (b *builder) source(w *words) error {
 	case w.take("is no longer there"):
 		f.Left = true
 		return nil
+	case w.take("was not looked at"):
+		b.elsewhere[f.Folder.ID] = true
+		return nil
 	case w.take("was never finished"):
 		b.unfinished[f.Folder.ID] = true
 		return nil
@@ -138,6 +158,7 @@ func (b *builder) source(w *words) error {
 	for uid := from; uid <= to; uid++ {
 		one, n := m, what.n(uid-from)
 		one.UID, one.Size, one.Date, one.Fingerprint = uint32(uid), what.size(n), what.date(n), what.fingerprint(n)
+		one.Origin = uint64(n)
 		if one.BodyRead {
 			one.Digest = digestOf(n)
 		}
@@ -285,6 +306,7 @@ func (b *builder) ledger(w *words) error {
 	for uid := from; uid <= to; uid++ {
 		one, n := row, what.n(uid-from)
 		one.UID, one.Digest, one.Fingerprint, one.Size, one.Date = uint32(uid), digestOf(n), what.fingerprint(n), what.size(n), what.date(n)
+		one.Origin = uint64(n)
 		if one.Place.UIDValidity != 0 {
 			one.Place.UID = place + uint32(uid-from)
 		}
@@ -298,6 +320,10 @@ func (b *builder) ledger(w *words) error {
 
 // rowPlace reads what became of a row's message, and returns where it, or the first of several, is here.
 func (b *builder) rowPlace(w *words, row *ledger.Message) (uint32, error) {
+	if w.take("skipped also in") {
+		row.Fate, row.Reason = ledger.Skipped, ledger.AlsoIn+w.next()
+		return 0, nil
+	}
 	for _, f := range fates {
 		if w.take(f.words) {
 			f.apply(row)
@@ -397,7 +423,37 @@ func (b *builder) finish() View {
 		}
 		slices.Sort(d.UIDs)
 	}
+	b.letters()
+	b.view.recall()
 	return b.view
+}
+
+// letters lets the source name its letters, or not, and takes folders out of the view that are not looked at.
+func (b *builder) letters() {
+	for i := range b.view.Folders {
+		f := &b.view.Folders[i]
+		for j := range f.Messages {
+			if !b.origins {
+				f.Messages[j].Origin = 0
+			}
+		}
+		if !b.origins {
+			nameless := f.Rows.Messages()
+			for j := range nameless {
+				nameless[j].Origin = 0
+			}
+			f.Rows = ledger.RowsOf(nameless...)
+		}
+		if !b.elsewhere[f.Folder.ID] {
+			continue
+		}
+		folder := f.Folder
+		for row := range f.Rows.All() {
+			b.view.Others = append(b.view.Others, OtherRow{Key: row.Key, Origin: row.Origin, Folder: &folder, Gathers: f.Gathers, Stage: row.Stage,
+				Fate: row.Fate, Ours: row.Appended, Gone: row.SourceGone, Place: placeName(f.Folder, row.Place)})
+		}
+	}
+	b.view.Folders = slices.DeleteFunc(b.view.Folders, func(f FolderView) bool { return b.elsewhere[f.Folder.ID] })
 }
 
 func TestScenarioThatNobodyUnderstandsIsAnError(t *testing.T) {

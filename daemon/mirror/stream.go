@@ -94,7 +94,7 @@ func rowOf(c chunk, planned SourceMessage, m *wire.Message, now time.Time) (ledg
 	return ledger.Message{
 		Reason: told,
 		Key:    ledger.Key{FolderID: c.folder.ID, UIDValidity: c.validity, UID: m.UID},
-		Size:   planned.Size, Date: planned.Date, Flags: planned.Flags,
+		Size:   planned.Size, Date: planned.Date, Flags: planned.Flags, Origin: planned.Origin,
 	}, item
 }
 

@@ -20,6 +20,9 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.mapFolders(ctx, there, here); err != nil {
 		return err
 	}
+	if err := r.listAgain(ctx); err != nil {
+		return err
+	}
 	if err := r.choose(); err != nil || len(r.worked) == 0 {
 		return err
 	}
@@ -42,6 +45,9 @@ func (r *round) survey(ctx context.Context) error {
 		return err
 	}
 	if err := r.lookHere(ctx, places); err != nil {
+		return err
+	}
+	if err := r.gather(ctx); err != nil {
 		return err
 	}
 	return r.fill(ctx)
@@ -108,20 +114,20 @@ func (r *round) choose() error {
 		}
 		r.worked = append(r.worked, id)
 	}
+	r.chooseGathering()
 	r.order()
 	return nil
 }
 
-// order puts the inbox first: it is what its owner waits for. A folder that shows all mail (Gmail) comes last, since it
-// brings second copies.
+// order puts the inbox first: it is what its owner waits for. Folders that show messages of others (Gmail) come last.
 func (r *round) order() {
 	slices.SortStableFunc(r.worked, func(a, b int64) int {
 		first := func(id int64) int {
 			switch f := r.folders[id]; {
 			case f.DestinationName == inbox:
 				return 0
-			case r.listing[f.SourceName].SpecialUse == wire.UseAll:
-				return 2
+			case gathering[r.listing[f.SourceName].SpecialUse] > 0:
+				return 1 + gathering[r.listing[f.SourceName].SpecialUse]
 			}
 			return 1
 		}
@@ -142,7 +148,7 @@ func keysOf[V any](m map[int64]V) func(yield func(int64) bool) {
 // unchangedThere: without modseqs nobody can tell whether flags changed, except in an empty folder.
 func (r *round) unchangedThere(f *ledger.Folder, s wire.Status) bool {
 	m := f.Source
-	return f.Problem == "" && !r.ruledAnew(f) && r.Now().Sub(f.ComparedAt) < r.CompareEvery &&
+	return f.Problem == "" && !r.gatherAnew[f.ID] && !r.ruledAnew(f) && r.Now().Sub(f.ComparedAt) < r.CompareEvery &&
 		s.HasUIDValidity && s.HasUIDNext && s.HasMessages && m.UIDValidity == s.UIDValidity && m.UIDNext == s.UIDNext &&
 		m.Messages == s.Messages && m.ModSeq == s.HighestModSeq && (s.HasHighestModSeq || s.Messages == 0)
 }
@@ -191,7 +197,7 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 	if r.hasProblem(f.ID) {
 		return nil, nil
 	}
-	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip, Afresh: r.afresh[f.ID]}
+	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip, Afresh: r.afresh[f.ID], Gathers: r.rules[f.ID].gathers}
 	if view.Rows, err = r.Ledger.Rows(ctx, f.ID); err != nil {
 		return nil, err
 	}
@@ -201,6 +207,7 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 		view.Listed, view.Left, view.UIDValidity = true, true, f.Source.UIDValidity
 	case !r.unchangedThere(f, line.Status):
 		err = r.listSource(ctx, pr, view, line.Status)
+		view.leaveYounger(line.Status)
 	}
 	return view, err
 }

@@ -134,7 +134,8 @@ type verifier struct {
 	unopened []string // destination folders that this server refuses to open
 	source   []sighting
 	copies   []sighting
-	found    []int32 // for each of source: the index in copies, or -1
+	found    []int32         // for each of source: the index in copies, or -1
+	letters  map[uint64]bool // origins of which a row stands for more than another sighting
 }
 
 // placeRead is a destination folder as it was when it was read.
@@ -286,7 +287,7 @@ func (v *verifier) count(explained map[int32]explanation) {
 		if at < 0 {
 			e := explained[int32(i)]
 			f.Classes[e.class]++
-			if e.class != Delivered && e.class != Deleted {
+			if e.class != Delivered && e.class != Deleted && !(e.class == Skipped && strings.HasPrefix(e.why, ledger.AlsoIn)) {
 				v.report.Findings = append(v.report.Findings, Finding{Class: e.class, Folder: f.Name, UID: m.uid, Date: instant(m.date), Why: e.why, folder: m.folder})
 			}
 			continue

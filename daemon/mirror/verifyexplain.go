@@ -36,6 +36,15 @@ func (v *verifier) explainAll(ctx context.Context) (map[int32]explanation, error
 		}
 	}
 	explained := map[int32]explanation{}
+	v.letters = map[uint64]bool{}
+	err := v.Ledger.Sightings(ctx, v.Account.ID, func(s ledger.Sighting) {
+		if s.Fate != ledger.Skipped && !s.Gone {
+			v.letters[s.Origin] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	for folder, lost := range byFolder {
 		if len(lost) == 0 {
 			continue
@@ -91,6 +100,8 @@ func (v *verifier) ofRow(f ledger.Folder, m sighting, row ledger.Message) explan
 		return explanation{Delivered, row.Reason}
 	case row.Fate == ledger.Deleted:
 		return explanation{Deleted, row.Reason}
+	case isCovered(row) && !v.letters[row.Origin]:
+		return explanation{Pending, "it was " + row.Reason + ", which has it no more; the next pass copies it"}
 	case row.Fate == ledger.Skipped:
 		return explanation{Skipped, row.Reason}
 	case row.Fate == ledger.Refused:

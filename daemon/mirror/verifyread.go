@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"mailstork/daemon/ledger"
 	"mailstork/daemon/letter"
@@ -36,14 +37,14 @@ func (v *verifier) readSourceFolder(ctx context.Context, folder int32, line wire
 	if err != nil {
 		return onSource(err)
 	}
-	if v.how.Reread {
-		return v.reread(ctx, folder, line.Raw, uids)
-	}
 	rows, err := v.Ledger.Messages(ctx, v.known[line.Raw].ID)
 	if err != nil {
 		return err
 	}
 	rows = slices.DeleteFunc(rows, func(m ledger.Message) bool { return m.UIDValidity != selected.UIDValidity })
+	if v.how.Reread {
+		return v.reread(ctx, folder, line.Raw, v.withoutCovered(folder, uids, rows))
+	}
 	for _, uid := range uids {
 		m := sighting{uid: uid, folder: folder}
 		if row, found := rowOfUID(rows, uid); found && row.Stage != ledger.Intended {
@@ -53,6 +54,24 @@ func (v *verifier) readSourceFolder(ctx context.Context, folder int32, line wire
 	}
 	v.advance(len(uids))
 	return nil
+}
+
+// withoutCovered leaves out what is skipped because another folder has its letter: it is read there, and some sources count
+// every octet.
+func (v *verifier) withoutCovered(folder int32, uids []uint32, rows []ledger.Message) (rest []uint32) {
+	for _, uid := range uids {
+		if row, found := rowOfUID(rows, uid); found && isCovered(row) {
+			v.source = append(v.source, sighting{uid: uid, folder: folder, size: row.Size, date: row.Date})
+			v.advance(1)
+			continue
+		}
+		rest = append(rest, uid)
+	}
+	return rest
+}
+
+func isCovered(row ledger.Message) bool {
+	return row.Fate == ledger.Skipped && strings.HasPrefix(row.Reason, ledger.AlsoIn)
 }
 
 // reread fetches messages again. A line that breaks in the middle of a large folder costs no more than what had not

@@ -31,6 +31,7 @@ type SourceMessage struct {
 	Fingerprint letter.Fingerprint
 	BodyRead    bool
 	Digest      [letter.DigestSize]byte
+	Origin      uint64 // the source's own identity of the letter; 0: it tells none
 }
 
 // DestinationMessage is a message here for which no row stands.
@@ -57,6 +58,7 @@ type FolderView struct {
 	Messages []SourceMessage // ascending; every message without a living row, and those whose flags may have changed
 	Rows     ledger.Rows
 	Skip     string // why nothing new of it is copied; empty: it is
+	Gathers  int    // above 0: it shows messages of other folders once more, see folderRule
 }
 
 // DestinationView is one destination folder.
@@ -76,6 +78,25 @@ type View struct {
 	Destinations map[string]*DestinationView // by name; a folder that is missing here was not looked at
 	Deliveries   []Delivery
 	Rows         int // rows of the whole account whose message is at the source
+	// Gathering: the source has a folder that shows messages of others once more, and only the rest of it is copied.
+	// Others is then what the ledger has of folders that are not among Folders.
+	Gathering bool
+	Others    []OtherRow
+	// Blind: one of those folders could not be looked at, so that nobody knows what is archived there.
+	Blind bool
+}
+
+// OtherRow is a row of a folder that is not looked at in this pass.
+type OtherRow struct {
+	Key     ledger.Key
+	Origin  uint64
+	Folder  *ledger.Folder
+	Gathers int
+	Stage   ledger.Stage
+	Fate    ledger.Fate
+	Ours    bool   // the mirror appended it
+	Gone    bool   // it left the source
+	Place   string // the folder here in which its copy is or was
 }
 
 // has tells whether an ascending list holds uid.
@@ -101,6 +122,8 @@ type difference struct {
 	lapsed  []ledger.Message // rows of messages that were left out and would not be now, or for another reason
 	back    []ledger.Message // rows of messages that had left the listing and are in it again
 	changed []flagChange
+	covered []coveredMessage // in the listing of a folder that gathers, without a row, and another folder has the letter
+	renewed []ledger.Message // rows of such a folder whose copy has gone in favour of another one that has left since
 }
 
 type flagChange struct {
@@ -109,7 +132,7 @@ type flagChange struct {
 }
 
 // compare finds the difference. Both sides are ascending, so one walk is enough.
-func compare(f *FolderView, policy Policy) *difference {
+func compare(f *FolderView, policy Policy, g *gathered) *difference {
 	d := &difference{view: f}
 	if !f.Listed {
 		return d
@@ -135,8 +158,11 @@ func compare(f *FolderView, policy Policy) *difference {
 				continue // copied again, as if it had no row
 			}
 		}
-		if _, read := find(f.Messages, row.UID); read && lapsed(row, f.Skip, policy) {
+		if _, read := find(f.Messages, row.UID); read && g.lapsed(row, f, policy) {
 			d.lapsed = append(d.lapsed, row)
+			continue
+		} else if read && g.renews(row, f) {
+			d.renewed = append(d.renewed, row)
 			continue
 		}
 		alive = append(alive, row.UID)
@@ -147,14 +173,19 @@ func compare(f *FolderView, policy Policy) *difference {
 			d.changed = append(d.changed, flagChange{row, messages[0].Flags})
 		}
 	}
-	if len(alive) == 0 { // a first pass: no second copy of all of them
+	if len(alive) == 0 && f.Gathers == 0 { // a first pass: no second copy of all of them
 		d.fresh = slices.Clip(f.Messages)
 		return d
 	}
 	for _, m := range f.Messages {
-		if !has(alive, m.UID) {
-			d.fresh = append(d.fresh, m)
+		if has(alive, m.UID) {
+			continue
 		}
+		if c, covered := g.of(m.Origin, f.Gathers); covered && policy.skipReason(f.Skip, m.Size) == "" {
+			d.covered = append(d.covered, coveredMessage{m, g.reason(c)})
+			continue
+		}
+		d.fresh = append(d.fresh, m)
 	}
 	return d
 }

@@ -171,6 +171,7 @@ func (b *Bench) execute(c command) (answer string) {
 		for _, l := range b.touched(c.folder, c.args) {
 			if slices.Contains(l.flags, `\Deleted`) {
 				w.remove(c.folder, l.uid)
+				b.nowhere(l.body)
 			}
 		}
 	}

@@ -69,6 +69,7 @@ func (b *Bench) act() {
 		if b.acted = found; found {
 			w.removed[l.body]++
 			b.tookNotice(l)
+			b.settle(l.body)
 		}
 	case MoveNewest, MoveFirst:
 		b.acted = b.move(name, uid)
@@ -136,6 +137,7 @@ type Scenario struct {
 	notice   bool                // the owner is told
 	adopted  bool                // messages are here before the first pass
 	later    func(source *world) // what happens at the source after a first good pass
+	labels   *labels             // the source shows every message once more in a folder of all mail
 	here     func(here *world)   // what is here before it
 }
 
@@ -192,6 +194,16 @@ var Scenarios = []*Scenario{
 	{name: "newest-first", batch: 2, gap: minute, switched: true, newest: 2},
 	{name: "notice", batch: 2, gap: minute, switched: true, newest: 2, notice: true},
 	{name: "two-connections", batch: 1, both: true, gap: minute, switched: true},
+	{name: "labels", batch: 2, gap: minute, labels: &labels{end: map[string]string{
+		"INBOX": "a b twin twin", "Work": "b c", "Archive": "d e x"}}},
+	{name: "labels-removed", batch: 2, gap: minute, later: relabelled, labels: &labels{end: map[string]string{
+		"INBOX": "b c d f twin", "Work": "", "Archive": "a e g twin x"}}},
+	{name: "labels-removed-after-the-switch", batch: 2, gap: minute, switched: true, later: relabelled, labels: &labels{end: map[string]string{
+		"INBOX": "a b f twin twin", "Work": "b c", "Archive": "d e g x"}}},
+	{name: "labels-removed-and-deleted", batch: 2, gap: minute, later: relabelled, labels: &labels{deleted: []string{"a", "c", "e"}, end: map[string]string{
+		"INBOX": "b d f twin", "Work": "", "Archive": "g twin x"}}},
+	{name: "labels-removed-and-deleted-after-the-switch", batch: 2, gap: minute, switched: true, later: relabelled, labels: &labels{deleted: []string{"a", "c", "e"}, end: map[string]string{
+		"INBOX": "b f twin twin", "Work": "b", "Archive": "d g x"}}},
 }
 
 func scenario(name string) *Scenario {
@@ -204,7 +216,7 @@ func scenario(name string) *Scenario {
 
 // begin brings the bench to where a scenario's faults begin.
 func (b *Bench) begin(ctx context.Context, s *Scenario) (snapshot, error) {
-	fresh := state{source: firstSource(), here: newWorld(), clock: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	fresh := state{source: s.source(), here: newWorld(), clock: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
 	fresh.here.create("INBOX")
 	if s.here != nil {
 		s.here(fresh.here)
@@ -218,11 +230,13 @@ func (b *Bench) begin(ctx context.Context, s *Scenario) (snapshot, error) {
 			return snapshot{}, fmt.Errorf("a first pass without any fault: %w", err)
 		}
 		before := b.source.clone()
+		b.deleteHere()
 		s.later(b.source)
 		b.reached = b.source.most(before)
 	} else {
 		b.reached = b.source.most(newWorld())
 	}
+	s.placesHere(b.reached)
 	return b.save(ctx)
 }
 

@@ -180,7 +180,7 @@ func (s snapshot) moment(h History) [sha256.Size]byte {
 		for _, name := range slices.Sorted(maps.Keys(w.folders)) {
 			fmt.Fprintf(&text, "%q %+v\n", name, *w.folders[name])
 		}
-		fmt.Fprintln(&text, w.appended, w.removed, w.last, w.wrong)
+		fmt.Fprintln(&text, w.appended, w.removed, w.settled, w.last, w.wrong)
 	}
 	batches := map[string]int{}
 	for _, table := range tables {

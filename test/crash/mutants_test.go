@@ -39,6 +39,12 @@ var allMutants = []mutant{
 		[][2]string{{"if uid >= row.Intent.UIDNext {", "if uid > 1<<31 {"}}, "DOUBLE", "newest-first"},
 	{"a message is lost if its twin was moved and is taken for it", "recover.go",
 		[][2]string{{"if twin {", "if twin && false {"}}, "LOST", "one-by-one"},
+	{"a letter that is archived at the source does not come into the archive if what was skipped stays so", "gathered.go",
+		[][2]string{{"return !holds\n}", "return holds && !holds\n}"}}, "DIFFERENT", "labels-removed"},
+	{"a letter that its owner deleted comes back through all mail if its row does not follow it", "plan.go",
+		[][2]string{{"if p.ours(row) && !p.view.Policy.Switched && !d.isRenewed", "if (p.ours(row) || row.Fate == ledger.Deleted) && !p.view.Policy.Switched && !d.isRenewed"}}, "BACK", "labels-removed-and-deleted"},
+	{"a letter is here nowhere for a while if its copy goes before the other one is here", "change.go",
+		[][2]string{{"if !found || !here ||", "if found && !found ||"}}, "FORBIDDEN", "labels-removed"},
 }
 
 func TestMatrixNoticesWhenAPartOfTheProtocolIsMissing(t *testing.T) {

@@ -89,10 +89,15 @@ func (b *Bench) count(parked map[string]int) error {
 		}
 	}
 	atSource := map[string]int{}
-	for _, f := range b.source.folders {
+	for name, f := range b.source.folders {
 		for _, l := range f.letters {
-			atSource[l.body]++
+			if b.scenario.labels == nil || name == allMail {
+				atSource[l.body]++
+			}
 		}
+	}
+	if err := b.labelled(); err != nil {
+		return err
 	}
 	for body, n := range atSource {
 		if here := b.here.count(body); here+b.here.removed[body]+parked[body] < n {
@@ -106,6 +111,9 @@ func (b *Bench) count(parked map[string]int) error {
 func (b *Bench) same(parked map[string]int) error {
 	if len(parked) > 0 {
 		return fmt.Errorf("PARKED: %v, and nobody touched anything", parked)
+	}
+	if b.scenario.labels != nil {
+		return b.asLabelled()
 	}
 	for name := range b.source.folders {
 		there, here := b.source.contents(name), b.here.contents(name)
@@ -133,9 +141,9 @@ func (b *Bench) blamed(ctx context.Context, h History) error {
 	if !b.scenario.switched {
 		return nil
 	}
-	n, most := 0, 0
+	n, most := 0, b.scenario.deleted()
 	if strings.Contains(string(h.Action), "delete") || strings.Contains(string(h.Action), "move") {
-		most = 1
+		most++
 	}
 	err := b.store.Reader().QueryRowContext(ctx, `SELECT count(*) FROM message WHERE fate = 'deleted' AND reason LIKE '%here'`).Scan(&n)
 	if err == nil && n > most {

@@ -64,6 +64,9 @@ func (s *session) capabilities() string {
 	if s.here && !s.bench.scenario.single {
 		caps += " MULTIAPPEND"
 	}
+	if !s.here && s.bench.scenario.labels != nil {
+		caps += " X-GM-EXT-1"
+	}
 	return caps
 }
 
@@ -175,7 +178,11 @@ func (s *session) handle(c command) error {
 func (s *session) list() {
 	for _, name := range slices.Sorted(maps.Keys(s.world.folders)) {
 		f := s.world.folders[name]
-		fmt.Fprintf(s.w, "* LIST () \"/\" %q\r\n", name)
+		use := ""
+		if !s.here && s.bench.scenario.labels != nil {
+			use = gathers[name]
+		}
+		fmt.Fprintf(s.w, "* LIST (%s) \"/\" %q\r\n", use, name)
 		fmt.Fprintf(s.w, "* STATUS %q (MESSAGES %d UIDNEXT %d UIDVALIDITY %d HIGHESTMODSEQ %d)\r\n", name, len(f.letters), f.next, f.validity, f.modseq)
 	}
 }
@@ -216,6 +223,9 @@ func (s *session) fetch(byUID bool, args string) error {
 			continue
 		}
 		fmt.Fprintf(s.w, "* %d FETCH (UID %d FLAGS (%s) INTERNALDATE %q MODSEQ (%d) RFC822.SIZE %d", i+1, l.uid, strings.Join(l.flags, " "), l.date, l.modseq, len(l.body))
+		if strings.Contains(items, "X-GM-MSGID") {
+			fmt.Fprintf(s.w, " X-GM-MSGID %d", l.origin)
+		}
 		switch {
 		case strings.Contains(items, "BODY.PEEK[]"):
 			fmt.Fprintf(s.w, " BODY[] {%d}\r\n", len(l.body))

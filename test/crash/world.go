@@ -15,6 +15,7 @@ type letter struct {
 	modseq uint64
 	ours   bool // a session of the mirror stored it
 	marked bool // the owner put \Flagged on it here
+	origin int  // what a source that names its letters calls it
 }
 
 type folder struct {
@@ -31,18 +32,19 @@ type world struct {
 	folders  map[string]*folder
 	appended map[place]int  // APPENDs of the mirror that took effect, whatever became of them
 	removed  map[string]int // bodies that the owner deleted
+	settled  map[string]int // bodies of which nothing may be stored any more: their owner deleted them when so many had been
 	changes  int            // commands of the mirror that change something, executed or not
 	last     place          // what the mirror stored last
 	wrong    []string       // what a server must never be asked
 }
 
 func newWorld() *world {
-	return &world{folders: map[string]*folder{}, appended: map[place]int{}, removed: map[string]int{}}
+	return &world{folders: map[string]*folder{}, appended: map[place]int{}, removed: map[string]int{}, settled: map[string]int{}}
 }
 
 func (w *world) clone() *world {
 	c := *w
-	c.folders, c.appended, c.removed = map[string]*folder{}, maps.Clone(w.appended), maps.Clone(w.removed)
+	c.folders, c.appended, c.removed, c.settled = map[string]*folder{}, maps.Clone(w.appended), maps.Clone(w.removed), maps.Clone(w.settled)
 	for name, f := range w.folders {
 		copied := *f
 		copied.letters = slices.Clone(f.letters) // flags are replaced, never changed in place

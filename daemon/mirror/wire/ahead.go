@@ -65,7 +65,7 @@ func (c *Conn) foresee(v Visit) {
 		c.sendAhead("UID FETCH", changesArgs(v.Changes, false))
 	}
 	if v.List.From > 0 {
-		c.sendAhead("UID FETCH", listArgs(v.List)).from = v.List.From
+		c.sendAhead("UID FETCH", c.listArgs(v.List)).from = v.List.From
 	}
 	for i, set := range windows(v.Fetch, fetchMessages) {
 		if i == windowsOpen {
@@ -185,7 +185,7 @@ func (c *Conn) keepEntry(k kept) bool {
 		if cmd.verb != "UID FETCH" {
 			return false
 		}
-		if (cmd.from > 0) == (k.e.HasSize && k.e.UID >= cmd.from) {
+		if (cmd.from > 0) == (c.ofListing(k.e) && k.e.UID >= cmd.from) {
 			cmd.keep(k)
 			return true
 		}

@@ -13,6 +13,7 @@ type Entry struct {
 	Size         uint32 // RFC822.SIZE as told; advisory, servers get it wrong
 	HasSize      bool
 	ModSeq       uint64 // 0: not told
+	Origin       uint64 // X-GM-MSGID: the same in every folder that shows the message; 0: not told
 
 	// The server has spoken of the item, readable or not: no better word will come
 	// behind the body.

@@ -107,6 +107,8 @@ func (c *Conn) fetchItem(e *Entry, name string, take section) (err error) {
 		e.HasSize = err == nil
 	case name == "MODSEQ":
 		err = c.fetchModSeq(e)
+	case name == originItem:
+		err = c.fetchOrigin(e)
 	case strings.HasPrefix(name, "BODY") && strings.Contains(name, "["),
 		strings.HasPrefix(name, "BINARY["), name == "RFC822", name == "RFC822.HEADER":
 		return c.fetchSection(e, take)
@@ -161,6 +163,20 @@ func (c *Conn) fetchModSeq(e *Entry) error {
 		v = v.list[0]
 	}
 	e.ModSeq, err = parseNumber([]byte(v.text))
+	return err
+}
+
+// ofListing tells the lines of a listing from those of changes, also where a server tells a size that nobody asked for.
+func (c *Conn) ofListing(e Entry) bool {
+	return e.HasSize && (e.Origin != 0 || !c.Has(originCapability))
+}
+
+func (c *Conn) fetchOrigin(e *Entry) error {
+	v, err := c.d.value()
+	if err != nil {
+		return err
+	}
+	e.Origin, err = parseNumber([]byte(v.text))
 	return err
 }
 
@@ -272,7 +288,7 @@ func (s *seen) add(uid uint32) bool {
 
 // List calls fn for every message in r, with bounded memory.
 func (c *Conn) List(ctx context.Context, r UIDRange, fn func(Entry) error) error {
-	return c.entries(ctx, "UID FETCH "+listArgs(r), r, fn)
+	return c.entries(ctx, "UID FETCH "+c.listArgs(r), r, fn)
 }
 
 // Flags calls fn with the flags of the messages named, as far as they are there; again when they change meanwhile.
@@ -303,7 +319,21 @@ func (c *Conn) Flags(ctx context.Context, uids []uint32, fn func(uid uint32, fla
 
 const sizeItem = "RFC822.SIZE" // tells the lines of a listing from those of changes
 
-func listArgs(r UIDRange) string { return r.String() + " (UID FLAGS INTERNALDATE " + sizeItem + ")" }
+// originItem is Gmail's own identity of a message. It is asked for only where the server offers it.
+const (
+	originItem       = "X-GM-MSGID"
+	originCapability = "X-GM-EXT-1"
+)
+
+func (c *Conn) listArgs(r UIDRange) string { return r.String() + " " + c.listItems() }
+
+func (c *Conn) listItems() string {
+	items := "(UID FLAGS INTERNALDATE " + sizeItem
+	if c.Has(originCapability) {
+		items += " " + originItem
+	}
+	return items + ")"
+}
 
 func changesArgs(since uint64, withVanished bool) string {
 	word := ""
@@ -363,7 +393,7 @@ func (c *Conn) entriesAnd(ctx context.Context, line string, r UIDRange, fn func(
 // listed hands on one line of a listing.
 func (c *Conn) listed(k kept, line string, r UIDRange, have *seen, fn func(Entry) error) error {
 	e := k.e
-	if e.HasSize && !strings.Contains(line, sizeItem) && c.keepEntry(k) {
+	if c.ofListing(e) && !strings.Contains(line, sizeItem) && c.keepEntry(k) {
 		return nil // it belongs to the listing behind this one
 	}
 	switch {

@@ -42,9 +42,11 @@ const (
 	UseArchive = `\Archive`
 	UseDrafts  = `\Drafts`
 	UseFlagged = `\Flagged`
-	UseJunk    = `\Junk`
-	UseSent    = `\Sent`
-	UseTrash   = `\Trash`
+	// UseImportant is RFC 8457's: what the server takes for important, once more.
+	UseImportant = `\Important`
+	UseJunk      = `\Junk`
+	UseSent      = `\Sent`
+	UseTrash     = `\Trash`
 )
 
 // Selected is the state of a folder at the moment it was opened.

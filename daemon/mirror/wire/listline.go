@@ -67,6 +67,8 @@ func (f *Folder) attribute(a string) {
 		f.SpecialUse = UseDrafts
 	case `\flagged`, `\starred`:
 		f.SpecialUse = UseFlagged
+	case `\important`:
+		f.SpecialUse = UseImportant
 	case `\junk`, `\spam`:
 		f.SpecialUse = UseJunk
 	case `\sent`:

@@ -13,5 +13,5 @@ func (c *Conn) Newest(ctx context.Context, n uint32, fn func(Entry) error) error
 		return nil
 	}
 	first := exists - min(exists, n) + 1
-	return c.entries(ctx, fmt.Sprintf("FETCH %d:%d (UID FLAGS INTERNALDATE %s)", first, exists, sizeItem), UIDRange{From: 1}, fn)
+	return c.entries(ctx, fmt.Sprintf("FETCH %d:%d %s", first, exists, c.listItems()), UIDRange{From: 1}, fn)
 }

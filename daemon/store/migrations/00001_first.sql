@@ -121,6 +121,7 @@ CREATE TABLE folder (
     skip_rule               TEXT   NOT NULL DEFAULT '', -- why its messages were left out when it was last finished
     limit_octets            BIGINT NOT NULL DEFAULT 0,  -- the largest message that was copied then
     limits                  TEXT   NOT NULL DEFAULT '', -- what of it can't be kept here for good (L6)
+    gathers                 BIGINT NOT NULL DEFAULT 0 CHECK (gathers IN (0, 1)), -- only what no other folder has was copied then
     UNIQUE (account_id, source_name)
 );
 
@@ -145,6 +146,7 @@ CREATE TABLE message (
     internal_date_s         BIGINT NOT NULL DEFAULT 0,   -- Unix seconds
     flags                   TEXT   NOT NULL DEFAULT '',  -- base of the three-way merge: sorted, one space between
     source_gone             BIGINT NOT NULL DEFAULT 0 CHECK (source_gone IN (0, 1)),
+    origin                  BIGINT NOT NULL DEFAULT 0,   -- the source's own identity of the letter, the same in all its folders
     PRIMARY KEY (folder_id, source_uidvalidity, source_uid)
 ) WITHOUT ROWID;
 CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';

@@ -1,0 +1,93 @@
+package mirror
+
+import (
+	"context"
+	"slices"
+
+	"mailstork/daemon/ledger"
+	"mailstork/daemon/mirror/wire"
+)
+
+// listAgain asks the source once more for the states of its folders when a folder that gathers has something new. Its own
+// state stays the older one, so that whatever it is said to have was in its other folders before their states were told: a
+// letter that arrives between two answers must not look as if it were nowhere else.
+func (r *round) listAgain(ctx context.Context) error {
+	changed := false
+	for id, f := range r.folders {
+		line := r.listing[f.SourceName]
+		changed = changed || r.rules[id].gathers > 0 && f.Source.UIDNext > 0 && line.Status.UIDNext > f.Source.UIDNext
+	}
+	if !changed {
+		return nil
+	}
+	again, err := r.pairs[0].source.Folders(ctx)
+	if err != nil {
+		return onSource(err)
+	}
+	for _, line := range again {
+		if before, known := r.listing[line.Raw]; known && gathering[before.SpecialUse] == 0 {
+			r.listing[line.Raw] = line
+		}
+	}
+	return nil
+}
+
+// leaveYounger takes out of the listing of a folder that gathers what came to it after its state was told.
+func (f *FolderView) leaveYounger(s wire.Status) {
+	if f.Gathers == 0 || !f.Listed || !s.HasUIDNext || s.UIDValidity != f.UIDValidity {
+		return
+	}
+	f.UIDs = slices.DeleteFunc(f.UIDs, func(uid uint32) bool { return uid >= s.UIDNext })
+	f.Messages = slices.DeleteFunc(f.Messages, func(m SourceMessage) bool { return m.UID >= s.UIDNext })
+}
+
+// chooseGathering adds the folders that gather when anything changed in another folder at the source: what left that one
+// may be the rest of theirs now.
+func (r *round) chooseGathering() {
+	changed := slices.ContainsFunc(r.worked, func(id int64) bool {
+		f := r.folders[id]
+		line, listed := r.listing[f.SourceName]
+		return r.rules[id].gathers == 0 && !(listed && line.Selectable && r.unchangedThere(f, line.Status))
+	})
+	if !changed {
+		return
+	}
+	for _, id := range slices.Sorted(keysOf(r.folders)) {
+		if line := r.listing[r.folders[id].SourceName]; r.rules[id].gathers == 0 || !line.Selectable || r.hasProblem(id) {
+			continue
+		}
+		r.gatherAnew[id] = true
+		if !slices.Contains(r.worked, id) {
+			r.worked = append(r.worked, id)
+		}
+	}
+}
+
+// gather tells the view what it must know of all folders so that the rest can be told from what others have.
+func (r *round) gather(ctx context.Context) error {
+	looked := map[int64]bool{}
+	for _, f := range r.view.Folders {
+		looked[f.Folder.ID] = true
+		r.view.Gathering = r.view.Gathering || f.Gathers > 0 && f.Listed
+	}
+	for id, rule := range r.rules {
+		at := slices.IndexFunc(r.view.Folders, func(f FolderView) bool { return f.Folder.ID == id })
+		r.view.Blind = r.view.Blind || rule.gathers > 0 && (at < 0 || !r.view.Folders[at].Listed)
+	}
+	if !r.view.Gathering {
+		return nil
+	}
+	err := r.Ledger.Sightings(ctx, r.Account.ID, func(s ledger.Sighting) {
+		if looked[s.FolderID] || s.Gone && (s.Fate == ledger.Skipped || s.Fate == ledger.Deleted && s.Reason == reasonSource) {
+			return
+		}
+		f := r.folders[s.FolderID]
+		e := OtherRow{Key: s.Key, Origin: s.Origin, Folder: f, Gathers: r.rules[s.FolderID].gathers, Stage: s.Stage, Fate: s.Fate, Ours: s.Appended, Gone: s.Gone}
+		if s.Gone {
+			e.Place = placeName(*f, s.Place)
+		}
+		r.view.Others = append(r.view.Others, e)
+	})
+	r.view.recall()
+	return err
+}
