@@ -206,6 +206,9 @@ func itemsOf(m *Message, asked string, withModSeq bool) (items []Item) {
 	if strings.Contains(asked, "X-GM-LABELS") {
 		add("X-GM-LABELS", "("+strings.Join(m.Labels, " ")+")")
 	}
+	if strings.Contains(asked, "X-GM-MSGID") {
+		add("X-GM-MSGID", fmt.Sprint(m.GMID))
+	}
 	if withModSeq {
 		add("MODSEQ", fmt.Sprintf("(%d)", m.ModSeq))
 	}

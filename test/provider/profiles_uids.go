@@ -398,12 +398,51 @@ func providers() []Profile {
 			}, Instead: allMailLast},
 		},
 		{
+			Name: "gmail-rest", Server: "the same, and says which are one letter (`X-GM-EXT-1`); the starred and the important ones are in folders of their own, too", Seen: "Gmail",
+			Does:    "of these folders copies what no other folder has, into Archive; nothing is read twice",
+			Outcome: Outcome{Places: map[string]string{"[Gmail]/All Mail": "Archive"}, Arrives: theRest},
+			Quirk: Quirk{Capabilities: usualCapabilities + " X-GM-EXT-1", Seed: labelled, Instead: func(s *Server, c Command) (string, bool) {
+				inFolder := c.Folder == "[Gmail]/Starred" || c.Folder == "[Gmail]/Important"
+				return "<<CLOSE>>", c.Verb == "UID FETCH" && strings.Contains(c.Args, "BODY.PEEK[]") && inFolder
+			}},
+		},
+		{
 			Name: "folder-cap", Server: "a folder has exactly 1000 messages", Seen: "Gmail with a limit per folder, Yahoo's usual host (imapsync FAQ.Gmail)",
 			Does:  "copies them, and warns that the server may hide the others",
 			Reads: `source: folder-cap: "Letters" shows exactly 1000 messages: its server may hide the others`,
 			Quirk: Quirk{Seed: func(s *Store) { s.Folder("Letters").Fill(997) }},
 		},
 	}
+}
+
+// labelled is an account of Gmail: GMID 3 and 4 are archived, everything else has a label.
+func labelled(s *Store) {
+	s.Folders = s.Folders[:1]
+	all := s.Add("[Gmail]/All Mail", `\All`)
+	starred, important := s.Add("[Gmail]/Starred", `\Flagged`), s.Add("[Gmail]/Important", `\Important`)
+	id := uint64(100)
+	for _, raw := range []string{"INBOX", "Family"} {
+		for _, m := range s.Add(raw).Fill(2).Messages {
+			id++
+			m.GMID = id
+			all.Put(m.Body, m.Date, m.Flags...).GMID = id
+			starred.Put(m.Body, m.Date, m.Flags...).GMID = id
+		}
+	}
+	for _, id := range []uint64{3, 4} {
+		body := Letter(fmt.Sprintf("archived-%d", id))
+		all.Put(body, someDate).GMID = id
+		important.Put(body, someDate).GMID = id
+	}
+}
+
+// theRest is what of a message in a folder that shows others once more shall be here.
+func theRest(f *Folder, m *Message) *Message {
+	switch {
+	case f.Raw == "[Gmail]/All Mail" && m.GMID > 100, f.Raw == "[Gmail]/Starred", f.Raw == "[Gmail]/Important":
+		return nil
+	}
+	return m
 }
 
 // allMailLast ends the connection when the folder of all mail is read before the labels: its copies would come first.
