@@ -17,8 +17,8 @@ type Entry struct {
 
 	// The server has spoken of the item, readable or not: no better word will come
 	// behind the body.
-	sawFlags, sawDate bool
-	handed            bool // a body of it was handed on
+	sawFlags, sawDate, sawOrigin bool
+	handed                       bool // a body of it was handed on
 }
 
 // Oddity is something that a server did wrong and that was survived. It is

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -108,6 +109,7 @@ func (c *Conn) fetchItem(e *Entry, name string, take section) (err error) {
 	case name == "MODSEQ":
 		err = c.fetchModSeq(e)
 	case name == originItem:
+		e.sawOrigin = true
 		err = c.fetchOrigin(e)
 	case strings.HasPrefix(name, "BODY") && strings.Contains(name, "["),
 		strings.HasPrefix(name, "BINARY["), name == "RFC822", name == "RFC822.HEADER":
@@ -168,15 +170,18 @@ func (c *Conn) fetchModSeq(e *Entry) error {
 
 // ofListing tells the lines of a listing from those of changes, also where a server tells a size that nobody asked for.
 func (c *Conn) ofListing(e Entry) bool {
-	return e.HasSize && (e.Origin != 0 || !c.Has(originCapability))
+	return e.HasSize && (e.sawOrigin || !c.Has(originCapability))
 }
 
+// fetchOrigin reads an unsigned number of 64 bits, of which one more digit than of others is valid.
 func (c *Conn) fetchOrigin(e *Entry) error {
 	v, err := c.d.value()
 	if err != nil {
 		return err
 	}
-	e.Origin, err = parseNumber([]byte(v.text))
+	if e.Origin, err = strconv.ParseUint(v.text, 10, 64); err != nil {
+		e.Origin, err = 0, odd("not a number of 64 bits")
+	}
 	return err
 }
 

@@ -25,6 +25,7 @@ func FuzzTokeniser(f *testing.F) {
 		"* OK [UIDVALIDITY 1] x\r\n* OK [FOO\r\n* FLAGS (a]b)\r\n* 9 EXISTS\r\n+ \r\n",
 		"* QUOTA \"a\" (STORAGE 1 2 MESSAGE 3)\r\n* STATUS INBOX (SIZE 9)\r\n* QUOTA (a) b\r\n",
 		"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (DATE)] \"x\" FLAGS ((()",
+		"* 1 FETCH (X-GM-MSGID 18446744073709551615 UID 1)\r\n* 2 FETCH (UID 2 X-GM-MSGID (1 -2 {1}\r\n3))\r\n* 3 FETCH (UID 3 RFC822.SIZE 4 X-GM-MSGID",
 	} {
 		f.Add([]byte(s))
 	}
@@ -34,6 +35,7 @@ func FuzzTokeniser(f *testing.F) {
 			"* OK [CAPABILITY IMAP4rev1 AUTH=OAUTHBEARER AUTH=LOGIN LOGINDISABLED] hi\r\n",
 			"* PREAUTH [CAPABILITY IMAP4rev1 ID XLIST] hi\r\n",
 			"* PREAUTH [CAPABILITY IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS CONDSTORE ESEARCH] hi\r\n",
+			"* PREAUTH [CAPABILITY IMAP4rev1 X-GM-EXT-1] hi\r\n",
 		} {
 			for _, ask := range questions {
 				c, err := wire.NewForTest(t.Context(), &noise{said: said, out: []byte(greeting)}, wire.Options{ReadOnly: true})
