@@ -194,6 +194,9 @@ func TestBrokenStepsOfARowAreRefused(t *testing.T) {
 		"an intended message has no fate to change":       func(b *book, tx *Tx) error { return tx.SetFate(key(b, 1), Deleted, "") },
 		"a copied message can't be reopened":              func(b *book, tx *Tx) error { return tx.Reopen(key(b, 2)) },
 		"a message without a row can't be confirmed":      func(b *book, tx *Tx) error { return tx.Confirm(key(b, 99), Place{"", 9, 8}) },
+		"an intended message can't yield":                 func(b *book, tx *Tx) error { return tx.Yield(key(b, 1), AlsoIn+"INBOX") },
+		"an intended message can't be renewed":            func(b *book, tx *Tx) error { return tx.Renew(key(b, 1)) },
+		"a copy of somebody else can't be renewed":        func(b *book, tx *Tx) error { return tx.Renew(key(b, 3)) },
 		"a fate that nobody knows is refused":             func(b *book, tx *Tx) error { return tx.SetFate(key(b, 2), "lost", "") },
 		"a message is not intended without a batch":       func(b *book, tx *Tx) error { m := b.letter(5); m.Intent.Batch = ""; return tx.Intend([]Message{m}) },
 		"a message is not intended without a UIDNEXT":     func(b *book, tx *Tx) error { m := b.letter(5); m.Intent.UIDNext = 0; return tx.Intend([]Message{m}) },
@@ -202,7 +205,9 @@ func TestBrokenStepsOfARowAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := open(t)
 			b.record(func(tx *Tx) error { return tx.Intend([]Message{b.letter(1), b.letter(2)}) })
-			b.record(func(tx *Tx) error { return tx.Confirm(b.key(2), Place{"", 9, 2}) })
+			found := b.letter(3)
+			found.Fate, found.Place.UID, found.Intent = Copied, 3, Intent{}
+			b.record(func(tx *Tx) error { return errors.Join(tx.Confirm(b.key(2), Place{"", 9, 2}), tx.Add(found)) })
 			if err := b.Record(t.Context(), func(tx *Tx) error { return step(b, tx) }); err == nil {
 				t.Error("the step was taken")
 			}
