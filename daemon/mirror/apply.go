@@ -51,6 +51,7 @@ func (r *round) apply(ctx context.Context, operations []Operation) error {
 		return err
 	}
 	if len(r.problems) > 0 && len(w.appends) > 0 { // what was moved is in its new place before the old copy goes
+		r.postpone(w.expunges)
 		w.expunges = nil
 	}
 	if err := r.change(ctx, w.stores, w.expunges); err != nil {

@@ -217,12 +217,24 @@ func (r *round) withCopies(ctx context.Context, group []Expunge) (rest []Expunge
 			}
 			here := row.Fate == ledger.Copied || row.Fate == ledger.Delivered && row.Place.UID != 0
 			if !found || !here || row.Stage != ledger.Confirmed && row.Stage != ledger.Refiling {
+				r.postpone([]Expunge{e})
 				continue
 			}
 		}
 		rest = append(rest, e)
 	}
 	return rest, nil
+}
+
+// postpone leaves removals to the next pass, which looks at their folders again though nothing may have changed there.
+func (r *round) postpone(group []Expunge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range group {
+		if here := r.here[r.folders[e.Key.FolderID].DestinationName]; here != nil {
+			here.doubtful = true
+		}
+	}
 }
 
 // keptHere is what of a base this server could keep.

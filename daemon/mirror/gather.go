@@ -47,7 +47,8 @@ func (r *round) chooseGathering() {
 	changed := slices.ContainsFunc(r.worked, func(id int64) bool {
 		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
-		return r.rules[id].gathers == 0 && !(listed && line.Selectable && r.unchangedThere(f, line.Status))
+		waits := f.Destination.UIDValidity != 0 && f.Destination.UIDNext == 0 // a removal may, see postpone
+		return r.rules[id].gathers == 0 && (waits || !(listed && line.Selectable && r.unchangedThere(f, line.Status)))
 	})
 	if !changed {
 		return

@@ -203,7 +203,7 @@ type hereMark struct {
 	ledger.Mark
 	exists   bool
 	special  bool // mail programs know it by its name or its role
-	doubtful bool // what we sent may be in it or not, so that Mark.Messages may be wrong
+	doubtful bool // the next pass looks: what we sent may be in it or not, so that Mark.Messages may be wrong; or a removal waits
 }
 
 func newRound(p *pass) *round {

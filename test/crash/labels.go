@@ -102,9 +102,9 @@ func (b *Bench) deleteHere() {
 }
 
 // settle notes that no copy of a letter may be stored any more, since its owner deleted the only one. Who deletes it while
-// the mirror stores another one, or is about to, is too late.
+// the mirror stores another one, or is about to, is too late; of the twins the other one may still come.
 func (b *Bench) settle(body string) {
-	if b.scenario.labels == nil || b.when == InPass && b.action != "" || b.here.count(body) > 0 || b.source.labelsOf(body) > 1 {
+	if b.scenario.labels == nil || b.when == InPass && b.action != "" || b.here.count(body) > 0 || b.source.labelsOf(body) > 1 || body == twin {
 		return
 	}
 	for _, c := range b.ghosts {

@@ -47,7 +47,7 @@ func (s *session) honest(c Command) string {
 	case "LOGOUT":
 		s.printf("* BYE bye\r\n")
 		return "OK done\r\n<<CLOSE>>"
-	case "APPEND", "CREATE", "SUBSCRIBE", "SELECT", "UID STORE", "UID EXPUNGE":
+	case "APPEND", "CREATE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "SELECT", "UID STORE", "UID EXPUNGE":
 		if s.server.writable {
 			return s.change(c)
 		}

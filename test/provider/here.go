@@ -23,6 +23,8 @@ func (s *session) change(c Command) string {
 	switch c.Verb {
 	case "CREATE":
 		s.server.Store.Add(raw)
+	case "RENAME":
+		s.server.Store.Folder(raw).Raw, _ = word(rest)
 	case "SELECT":
 		return s.examine(c)
 	case "APPEND":
