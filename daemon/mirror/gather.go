@@ -42,7 +42,7 @@ func (f *FolderView) leaveYounger(s wire.Status) {
 }
 
 // chooseGathering adds the folders that gather when anything changed in another folder at the source: what left that one
-// may be the rest of theirs now.
+// may be the rest of theirs now. When one of them has just appeared, what left any other folder before may be there.
 func (r *round) chooseGathering() {
 	changed := slices.ContainsFunc(r.worked, func(id int64) bool {
 		f := r.folders[id]
@@ -50,31 +50,53 @@ func (r *round) chooseGathering() {
 		waits := f.Destination.UIDValidity != 0 && f.Destination.UIDNext == 0 // a removal may, see postpone
 		return r.rules[id].gathers == 0 && (waits || !(listed && line.Selectable && r.unchangedThere(f, line.Status)))
 	})
-	if !changed {
+	appeared := slices.ContainsFunc(r.worked, func(id int64) bool { return r.rules[id].gathers > 0 && r.folders[id].Source.UIDValidity == 0 })
+	if !changed && !appeared {
 		return
 	}
 	for _, id := range slices.Sorted(keysOf(r.folders)) {
-		if line := r.listing[r.folders[id].SourceName]; r.rules[id].gathers == 0 || !line.Selectable || r.hasProblem(id) {
+		line, gathers := r.listing[r.folders[id].SourceName], r.rules[id].gathers > 0
+		if !gathers && !appeared || !line.Selectable || r.hasProblem(id) {
 			continue
 		}
-		r.gatherAnew[id] = true
+		r.gatherAnew[id] = r.gatherAnew[id] || gathers
 		if !slices.Contains(r.worked, id) {
 			r.worked = append(r.worked, id)
 		}
 	}
 }
 
+// unseen tells whether nobody looks at what is archived, at a source that names its letters.
+func (r *round) unseen() bool {
+	if !r.pairs[0].source.Has(tellsOrigins) {
+		return false
+	}
+	shown := false
+	for id, f := range r.folders {
+		if line := r.listing[f.SourceName]; line.SpecialUse == wire.UseAll && line.Selectable {
+			if shown = true; r.rules[id].skip == "" {
+				return false
+			}
+		}
+	}
+	if !shown {
+		r.remark("all-mail-hidden: it shows no folder of all mail. What is only archived there can't be copied, and what leaves a folder there stays here. Its owner can show it: in Gmail's settings, Labels, All Mail, Show in IMAP")
+	}
+	return true
+}
+
 // gather tells the view what it must know of all folders so that the rest can be told from what others have.
 func (r *round) gather(ctx context.Context) error {
-	looked := map[int64]bool{}
+	looked, listed := map[int64]bool{}, map[int64]bool{}
 	for _, f := range r.view.Folders {
-		looked[f.Folder.ID] = true
-		r.view.Gathering = r.view.Gathering || f.Gathers > 0 && f.Listed
+		looked[f.Folder.ID], listed[f.Folder.ID] = true, f.Listed
 	}
 	for id, rule := range r.rules {
-		at := slices.IndexFunc(r.view.Folders, func(f FolderView) bool { return f.Folder.ID == id })
-		r.view.Blind = r.view.Blind || rule.gathers > 0 && (at < 0 || !r.view.Folders[at].Listed)
+		r.view.Gathering = r.view.Gathering || rule.gathers > 0 && listed[id]
+		r.view.Blind = r.view.Blind || rule.gathers > 0 && !listed[id]
 	}
+	r.view.Unseen = r.unseen()
+	r.view.Gathering = r.view.Gathering || r.view.Unseen
 	if !r.view.Gathering {
 		return nil
 	}

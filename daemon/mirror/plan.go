@@ -336,7 +336,7 @@ const (
 func (p *planner) gone() {
 	held, following, blind := map[int64]int{}, 0, map[int64]int{}
 	for _, d := range p.departing {
-		if p.follows(d.row) && !d.moved {
+		if p.removes(d) && !d.moved {
 			following++
 			held[d.row.FolderID]++
 		}
@@ -351,11 +351,11 @@ func (p *planner) gone() {
 			blind[d.row.FolderID]++
 			continue
 		}
-		if stop && p.follows(d.row) && !d.moved {
+		if stop && p.removes(d) && !d.moved {
 			continue
 		}
 		p.note(SetGone{d.row.Key})
-		if p.follows(d.row) {
+		if p.removes(d) {
 			p.expunge(d.view, d.row, d.after)
 		}
 	}
@@ -378,9 +378,15 @@ func (p *planner) gone() {
 // follows tells whether the copy of a row goes with its message at the source.
 func (p *planner) follows(row ledger.Message) bool { return p.ours(row) && !p.view.Policy.Switched }
 
+// removes tells whether the copy of a message goes that left its folder: not when it may be archived where nobody looks (L1).
+func (p *planner) removes(d departure) bool {
+	return p.follows(d.row) && (d.moved || !p.view.Unseen || d.row.Origin == 0)
+}
+
 // expunge removes a copy, as long as no other folder of the source shows the letter; else once its copy is here (after).
 func (p *planner) expunge(f *FolderView, row ledger.Message, after ledger.Key) {
-	if _, elsewhere := p.letters.of(row.Origin, everyFolder); after == (ledger.Key{}) && (elsewhere || p.view.Blind && row.Origin != 0) {
+	unknown := (p.view.Blind || p.view.Unseen) && row.Origin != 0
+	if _, elsewhere := p.letters.of(row.Origin, everyFolder); after == (ledger.Key{}) && (elsewhere || unknown) {
 		c, kept := p.letters.keeper(row.Origin, everyFolder)
 		if !kept {
 			return

@@ -70,6 +70,9 @@ func (b *builder) policy(w *words) error {
 	case w.take("what is archived can't be seen"):
 		b.origins, b.view.Blind = true, true
 		return nil
+	case w.take("what is archived is not looked at"):
+		b.origins, b.view.Gathering, b.view.Unseen = true, true, true
+		return nil
 	case w.take("the folder"):
 		b.folder(w.next()).Skip = reasonLeftOut
 		if !w.take("is left out") {

@@ -84,6 +84,8 @@ type View struct {
 	Others    []OtherRow
 	// Blind: one of those folders could not be looked at, so that nobody knows what is archived there.
 	Blind bool
+	// Unseen: the source does not show what is archived, or an admin does not want it. What left a folder may be there.
+	Unseen bool
 }
 
 // OtherRow is a row of a folder that is not looked at in this pass.
