@@ -41,14 +41,13 @@ func (f *FolderView) leaveYounger(s wire.Status) {
 	f.Messages = slices.DeleteFunc(f.Messages, func(m SourceMessage) bool { return m.UID >= s.UIDNext })
 }
 
-// chooseGathering adds the folders that gather when anything changed in another folder at the source: what left that one
-// may be the rest of theirs now. When one of them has just appeared, what left any other folder before may be there.
+// chooseGathering adds the folders that gather when anything changed at the source: what left another folder may be the rest
+// of theirs now. When one of them has just appeared, what left any other folder before may be there.
 func (r *round) chooseGathering() {
 	changed := slices.ContainsFunc(r.worked, func(id int64) bool {
 		f := r.folders[id]
 		line, listed := r.listing[f.SourceName]
-		waits := f.Destination.UIDValidity != 0 && f.Destination.UIDNext == 0 // a removal may, see postpone
-		return r.rules[id].gathers == 0 && (waits || !(listed && line.Selectable && r.unchangedThere(f, line.Status)))
+		return !(listed && line.Selectable && r.unchangedThere(f, line.Status))
 	})
 	appeared := slices.ContainsFunc(r.worked, func(id int64) bool { return r.rules[id].gathers > 0 && r.folders[id].Source.UIDValidity == 0 })
 	if !changed && !appeared {
@@ -91,10 +90,21 @@ func (r *round) gather(ctx context.Context) error {
 	for _, f := range r.view.Folders {
 		looked[f.Folder.ID], listed[f.Folder.ID] = true, f.Listed
 	}
+	blind := everyFolder
 	for id, rule := range r.rules {
 		r.view.Gathering = r.view.Gathering || rule.gathers > 0 && listed[id]
-		r.view.Blind = r.view.Blind || rule.gathers > 0 && !listed[id]
+		if rule.gathers > 0 && !listed[id] {
+			blind = min(blind, rule.gathers)
+		}
 	}
+	r.view.Blind = blind < everyFolder
+	r.view.Folders = slices.DeleteFunc(r.view.Folders, func(f FolderView) bool {
+		waits := f.Gathers > blind // what is the rest of it, nobody knows: it would be copied from both in the end (L2)
+		if waits {
+			r.problem(f.Folder.ID, "it waits for the folder of all mail, which could not be looked at")
+		}
+		return waits
+	})
 	r.view.Unseen = r.unseen()
 	r.view.Gathering = r.view.Gathering || r.view.Unseen
 	if !r.view.Gathering {

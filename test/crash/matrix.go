@@ -251,7 +251,7 @@ func (w *worker) second(h History, after snapshot) error {
 	}
 	places := w.probed
 	w.report(h, err)
-	thin := max(w.Thin, 1)
+	thin := max(w.Thin, w.scenario.pairsThin())
 	if h.Action != Nothing {
 		thin = max(w.Thin, w.ThinSeconds)
 	}

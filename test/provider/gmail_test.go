@@ -60,7 +60,8 @@ type gmail struct {
 	passes    int
 	appended  int      // by the last pass
 	read      []string // the titles that it read
-	arriving  func()   // happens while the source lists
+	listing   func()   // happens while the source tells the states of its folders, behind that of the inbox
+	opening   func()   // happens when the folder of all mail is opened
 	hidden    *Folder  // the folder of all mail that it does not show
 	unopened  bool     // the source refuses to open it
 	locations string   // what shall be here, as the scenario said last
@@ -78,9 +79,8 @@ func newGmail(t *testing.T, l *ledgers, name, when string) *gmail {
 			s.Add(gmailFolders["Trash"], `\Trash`)
 		},
 		Status: func(told *Told) {
-			if arriving := g.arriving; told.Folder.Raw == "INBOX" && arriving != nil {
-				g.arriving = nil
-				arriving()
+			if told.Folder.Raw == "INBOX" {
+				once(&g.listing)
 			}
 		},
 		Fetch: func(l *Line) {
@@ -90,11 +90,21 @@ func newGmail(t *testing.T, l *ledgers, name, when string) *gmail {
 		},
 		Instead: func(_ *Server, c Command) (string, bool) {
 			raw, _ := word(c.Args)
+			if c.Verb == "EXAMINE" && raw == allMail {
+				once(&g.opening)
+			}
 			return "TAG NO [SERVERBUG] not now\r\n", c.Verb == "EXAMINE" && g.unopened && raw == allMail
 		},
 	}})
 	g.here.Store.Add("Mine")
 	return g
+}
+
+func once(do *func()) {
+	if *do != nil {
+		(*do)()
+		*do = nil
+	}
 }
 
 func title(m *Message) string {
@@ -116,7 +126,9 @@ func (g *gmail) do(line string) {
 		g.source(words)
 		g.there.mu.Unlock()
 	case "while the source lists":
-		g.arriving = func() { g.source(words) }
+		g.listing = func() { g.source(words) }
+	case "while the source opens All":
+		g.opening = func() { g.source(words) }
 	case "owner":
 		g.owner(words)
 	case "policy":
