@@ -41,18 +41,14 @@ func (f *FolderView) leaveYounger(s wire.Status) {
 	f.Messages = slices.DeleteFunc(f.Messages, func(m SourceMessage) bool { return m.UID >= s.UIDNext })
 }
 
-// chooseGathering adds the folders that gather when anything changed at the source: what left another folder may be the rest
-// of theirs now. When one of them has just appeared, what left any other folder before may be there.
+// chooseGathering adds the folders that gather when anything changed: what left another folder at the source may be the rest
+// of theirs now, and what went here may have been theirs, in the place of another one. When one of them has just appeared,
+// what left any other folder before may be there.
 func (r *round) chooseGathering() {
-	changed := slices.ContainsFunc(r.worked, func(id int64) bool {
-		f := r.folders[id]
-		line, listed := r.listing[f.SourceName]
-		return !(listed && line.Selectable && r.unchangedThere(f, line.Status))
-	})
-	appeared := slices.ContainsFunc(r.worked, func(id int64) bool { return r.rules[id].gathers > 0 && r.folders[id].Source.UIDValidity == 0 })
-	if !changed && !appeared {
+	if len(r.worked) == 0 {
 		return
 	}
+	appeared := slices.ContainsFunc(r.worked, func(id int64) bool { return r.rules[id].gathers > 0 && r.folders[id].Source.UIDValidity == 0 })
 	for _, id := range slices.Sorted(keysOf(r.folders)) {
 		line, gathers := r.listing[r.folders[id].SourceName], r.rules[id].gathers > 0
 		if !gathers && !appeared || !line.Selectable || r.hasProblem(id) {

@@ -115,8 +115,10 @@ func title(m *Message) string {
 
 func (g *gmail) do(line string) {
 	subject, words, _ := strings.Cut(line, ": ")
-	if subject == "here "+g.when {
-		subject = "here"
+	if always, when, some := strings.Cut(subject, " "); some && (always == "here" || always == "owner") {
+		if subject = always; when != g.when {
+			return // for the other run
+		}
 	}
 	switch subject {
 	case "pass":
@@ -148,7 +150,6 @@ func (g *gmail) do(line string) {
 			g.t.Errorf("pass %d did not tell %q, but %q", g.passes, words, all)
 		}
 		g.told = nil
-	case "here before the switch", "here after the switch": // for the other run
 	default:
 		g.t.Fatalf("nobody understands %q", line)
 	}
