@@ -67,7 +67,7 @@ func (f *ruleFlags) register(c *cobra.Command) {
 	f.set.StringSliceVar(&f.excludeRoles, "exclude-role", nil, "leave out folders with this `ROLE`: trash, junk, sent, drafts, archive, all, flagged; may be repeated")
 	f.set.StringArrayVar(&f.excludeFolders, "exclude-folder", nil, "leave out this `FOLDER` of the source and all below it; may be repeated")
 	f.set.StringVar(&f.maxMessageSize, "max-message-size", "", "leave out larger messages; a `SIZE` as 50MiB, 0 for no limit")
-	f.set.StringVar(&f.allMail, "all-mail", "", "of folders that show the mail of the others once more (Gmail): copy the rest, that is what no other folder has (the default), the whole, or skip them (`POLICY`)")
+	f.set.StringVar(&f.allMail, "all-mail", "", "of folders that show the mail of the others once more (Gmail's All Mail, Starred, Important): copy the rest, that is what no other folder has (the default), the whole, or skip them, and what is only archived with them. From whole to rest, the second copies of who has not been switched yet go, as far as mailstork made them and nobody changed them; what an owner copied, moved or flagged here is never touched (`POLICY`)")
 	f.set.StringArrayVar(&f.folderMap, "map", nil, "keep a folder of the source, and all below it, in another folder here, as 'Old=New'; two may share one; may be repeated (`OLD=NEW`)")
 }
 
