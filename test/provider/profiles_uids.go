@@ -384,7 +384,7 @@ func providers() []Profile {
 		},
 		{
 			Name: "gmail-labels", Server: "labels are folders: a message is in each of them and in the folder of all mail (`\\All`)", Seen: "Gmail (imapsync FAQ.Gmail)",
-			Does: "copies every folder as it is seen, that of all mail last: nothing that is only archived is left behind. `--exclude-role all` leaves it out, and with it what is only archived",
+			Does: "copies every folder as it is seen, that of all mail last: nothing that is only archived is left behind. `--all-mail skip` leaves it out, and with it what is only archived",
 			Quirk: Quirk{Seed: func(s *Store) {
 				s.Folders = s.Folders[:1] // all mail is listed before the others
 				all := s.Add("[Gmail]/All Mail", `\All`, `\HasNoChildren`)
