@@ -43,8 +43,6 @@ var allMutants = []mutant{
 		[][2]string{{"return !holds\n}", "return holds && !holds\n}"}}, "DIFFERENT", "labels-removed"},
 	{"a letter that its owner deleted comes back through all mail if its row does not follow it", "plan.go",
 		[][2]string{{"if p.ours(row) && !p.view.Policy.Switched && !d.isRenewed", "if !p.view.Policy.Switched && !d.isRenewed"}}, "BACK", "labels-removed-and-deleted"},
-	{"a letter is here nowhere for a while if its copy goes before the other one is here", "change.go",
-		[][2]string{{"if !found || !here ||", "if found && !found ||"}}, "FORBIDDEN", "labels-removed"},
 }
 
 func TestMatrixNoticesWhenAPartOfTheProtocolIsMissing(t *testing.T) {

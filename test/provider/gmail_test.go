@@ -64,6 +64,7 @@ type gmail struct {
 	opening   func()   // happens when the folder of all mail is opened
 	hidden    *Folder  // the folder of all mail that it does not show
 	unopened  bool     // the source refuses to open it
+	refusing  string   // the folder here that takes nothing
 	locations string   // what shall be here, as the scenario said last
 }
 
@@ -96,7 +97,11 @@ func newGmail(t *testing.T, l *ledgers, name, when string) *gmail {
 			return "TAG NO [SERVERBUG] not now\r\n", c.Verb == "EXAMINE" && g.unopened && raw == allMail
 		},
 	}})
-	g.here.Store.Add("Mine")
+	g.bench.here.Store.Add("Mine")
+	g.bench.here.quirk.Instead = func(_ *Server, c Command) (string, bool) {
+		raw, _ := word(c.Args)
+		return "TAG NO [CANNOT] that is no mail\r\n", c.Verb == "APPEND" && raw != "" && raw == g.refusing
+	}
 	return g
 }
 
@@ -115,7 +120,7 @@ func title(m *Message) string {
 
 func (g *gmail) do(line string) {
 	subject, words, _ := strings.Cut(line, ": ")
-	if always, when, some := strings.Cut(subject, " "); some && (always == "here" || always == "owner") {
+	if always, when, some := strings.Cut(subject, " "); some && (always == "here" || always == "owner" || always == "told") {
 		if subject = always; when != g.when {
 			return // for the other run
 		}
@@ -133,6 +138,8 @@ func (g *gmail) do(line string) {
 		g.opening = func() { g.source(words) }
 	case "owner":
 		g.owner(words)
+	case "this server refuses what comes to":
+		g.refusing = words
 	case "policy":
 		g.policy = account.AllMail(words)
 	case "read":
