@@ -102,10 +102,9 @@ INSERT INTO tally (account_id, revision, counts_json)
 SELECT account_id, ledger_revision, $3 FROM account WHERE account_id = $1 AND ledger_revision = $2
 ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, counts_json = excluded.counts_json`
 
-	// The fates stand in the order of Fates. The rows of a folder lie side by side, so that nothing is sorted.
+	// The fates stand in the order of Fates.
 	selectCounts = `
-SELECT folder_id,
-       count(*) FILTER (WHERE stage = 'intended'),
+SELECT count(*) FILTER (WHERE stage = 'intended'),
        count(*) FILTER (WHERE stage = 'parked'),
        count(*) FILTER (WHERE source_gone = 0),
        count(*) FILTER (WHERE source_gone = 1),
@@ -116,8 +115,7 @@ SELECT folder_id,
        count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'deleted'),
        count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'skipped'),
        count(*) FILTER (WHERE stage = 'confirmed' AND fate = 'refused')
-FROM message WHERE folder_id IN (SELECT folder_id FROM folder WHERE account_id = $1)
-GROUP BY folder_id`
+FROM message WHERE folder_id = $1`
 
 	insertMessage = `
 INSERT INTO message (folder_id, source_uidvalidity, source_uid, stage, fate, reason, kept_file, destination_name,

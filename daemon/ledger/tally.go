@@ -6,7 +6,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Counts says how many messages have which fate. Messages that left the source count in Gone, and in their fate.
@@ -103,28 +106,45 @@ func (l *Ledger) Keep(ctx context.Context, t Tally) error {
 	return nil
 }
 
-// recount reads every row of an account.
+// recount reads every row of an account, of as many folders at a time as there are processors.
 func (l *Ledger) recount(ctx context.Context, accountID int64) (map[int64]Counts, error) {
-	counts := map[int64]Counts{}
-	scan := func(r row) (none struct{}, err error) {
-		var folderID int64
-		c := Counts{Fates: map[Fate]int{}}
-		fates := make([]int, len(Fates))
-		into := []any{&folderID, &c.Intended, &c.Parked, &c.Present, &c.Gone, &c.Octets, &c.Listed}
-		for i := range fates {
-			into = append(into, &fates[i])
-		}
-		err = r.Scan(into...)
-		for i, n := range fates {
-			if n > 0 {
-				c.Fates[Fates[i]] = n
-			}
-		}
-		counts[folderID] = c
-		return none, err
+	folders, err := l.Folders(ctx, accountID)
+	if err != nil {
+		return nil, err
 	}
-	_, err := query(ctx, l, "reading rows", selectCounts, scan, accountID)
+	counted := make([][]Counts, len(folders))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range folders {
+		group.Go(func() (err error) {
+			counted[i], err = query(ctx, l, "reading rows", selectCounts, scanCounts, f.ID)
+			return err
+		})
+	}
+	err = group.Wait()
+	counts := map[int64]Counts{}
+	for i, f := range folders {
+		for _, c := range counted[i] {
+			counts[f.ID] = c
+		}
+	}
 	return counts, err
+}
+
+func scanCounts(r row) (Counts, error) {
+	c := Counts{Fates: map[Fate]int{}}
+	fates := make([]int, len(Fates))
+	into := []any{&c.Intended, &c.Parked, &c.Present, &c.Gone, &c.Octets, &c.Listed}
+	for i := range fates {
+		into = append(into, &fates[i])
+	}
+	err := r.Scan(into...)
+	for i, n := range fates {
+		if n > 0 {
+			c.Fates[Fates[i]] = n
+		}
+	}
+	return c, err
 }
 
 // Total adds up the counts of folders.
