@@ -13,6 +13,7 @@ import (
 	"mailstork/daemon/account"
 	"mailstork/daemon/control"
 	"mailstork/daemon/mirror"
+	"mailstork/daemon/schedule"
 )
 
 // letWait adds anna in a state, and lets her wait behind a notice.
@@ -100,6 +101,26 @@ func TestCutoverEndsAFirstPassToOpenTheAccount(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, `event=open domain=example.org account=anna@example.org state=copying detail="the domain's mail comes here"`) || d.read(t, anna).Stuck != "" {
 		t.Errorf("the log has\n%s", text)
 	}
+}
+
+// Dovecot looks the entry up when the hook has said that it is there: till then it stays, or a right password would be wrong.
+func TestAnAccountIsNotOpenedWhileALoginIsOnItsWayToTheNotice(t *testing.T) {
+	d, _ := newDaemon(t, "")
+	d.letWait(t, account.Source{}, account.Copying)
+	must(t, d.provisioner.Refresh(t.Context()))
+	route, err := d.provisioner.Lead(t.Context(), anna, "imap")
+	sent := time.Now()
+	if must(t, err); route != account.RouteNotice {
+		t.Fatalf("the login leads to %s", route)
+	}
+	a := d.read(t, anna)
+	must(t, d.open(t.Context(), schedule.Lease{}, &a, ""))
+	d.wantWaiting(t, true)
+	must(t, d.open(t.Context(), schedule.Lease{}, &a, "the first pass is complete"))
+	if took := time.Since(sent); took < 2*time.Second {
+		t.Errorf("it was opened %v after a login was sent to the notice", took)
+	}
+	d.wantWaiting(t, false)
 }
 
 func TestAbandonedAccountHasNoNotice(t *testing.T) {

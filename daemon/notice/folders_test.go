@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ func inbox(t *testing.T, f *Folders, a account.Account) []byte {
 }
 
 func TestAFolderHoldsOneLetterThatEveryoneWhoKnowsItsNameMayRead(t *testing.T) {
+	umask := syscall.Umask(0o077) // that of the unit
+	defer syscall.Umask(umask)
 	f := newFolders(t)
 	if f.Has(annas) {
 		t.Error("there is a letter before one was written")
