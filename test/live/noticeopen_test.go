@@ -182,3 +182,27 @@ func TestAPasswordThatChangedAtTheSourceIsLearntWhileItsOwnerWaits(t *testing.T)
 		b.wantNothingLeft(o)
 	})
 }
+
+func TestWhoHasWaitedIsWelcomedInTheAccountItself(t *testing.T) {
+	onBoth(t, func(t *testing.T, version string) {
+		b := startWaiting(t, version, map[string]string{anna: annaPass})
+		_, err := b.CLI("domain", "set", domain, "--welcome", "yes")
+		must(t, err)
+		o := newOwner(t, b.Dest, anna, annaPass)
+		o.seed(b.Source, 60, 300)
+		c, err := b.Dest.Login(anna, annaPass)
+		must(t, err)
+		c.Cut()
+		b.waitFor(anna, "open", isHere)
+		b.passes(anna, 1)
+		o.checkFresh("when all is here")
+		c, err = b.Dest.Login(anna, annaPass)
+		must(t, err)
+		_, err = c.Select("INBOX")
+		must(t, err)
+		uids, err := c.Search(`HEADER MESSAGE-ID "mailstork-notice" SUBJECT "All your mail is here"`)
+		if must(t, err, c.Close()); len(uids) != 1 {
+			t.Errorf("want one letter that says that all is here, got %v", uids)
+		}
+	})
+}
