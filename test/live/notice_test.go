@@ -200,10 +200,28 @@ func (b *bench) workAtSource(o *owner) {
 	}
 }
 
+// landsHere waits until a login finds the account: Dovecot sees within a second or so that it was opened.
+func (b *bench) landsHere(o *owner) {
+	b.t.Helper()
+	b.waitFor(o.address, "open", isHere)
+	must(b.t, site.Eventually(20*time.Second, func() error {
+		c, err := b.Dest.Login(o.address, o.password)
+		if err != nil {
+			return err
+		}
+		status, err := c.Select("INBOX")
+		if err = errors.Join(err, c.Close()); err == nil && status.UIDValidity < 3 {
+			err = errors.New("a login finds the notice")
+		}
+		return err
+	}))
+}
+
 // wantNothingLeft logs in and looks, and looks on the disk, for what is left of the notice.
 func (b *bench) wantNothingLeft(o *owner) {
 	t := b.t
 	t.Helper()
+	b.landsHere(o)
 	o.checkFresh("when all is here")
 	b.wantInside(o)
 	c, err := b.Dest.Login(o.address, o.password)

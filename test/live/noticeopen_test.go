@@ -193,7 +193,7 @@ func TestWhoHasWaitedIsWelcomedInTheAccountItself(t *testing.T) {
 		c, err := b.Dest.Login(anna, annaPass)
 		must(t, err)
 		c.Cut()
-		b.waitFor(anna, "open", isHere)
+		b.landsHere(o)
 		b.passes(anna, 1)
 		o.checkFresh("when all is here")
 		c, err = b.Dest.Login(anna, annaPass)
