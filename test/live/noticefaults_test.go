@@ -26,6 +26,7 @@ func TestDaemonKilledAtAnyStepOfANoticeLeavesTheOwnerOnAWholeSide(t *testing.T) 
 		for n, text := range said {
 			b.killWhenSaid(fmt.Sprintf("w%d@%s", n, domain), text)
 		}
+		must(t, b.noFolders())
 	})
 }
 
