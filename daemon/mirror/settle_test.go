@@ -122,6 +122,17 @@ func TestChunksAreLargeWhileMuchIsLeftAndSmallAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestBatchesGrowWithTheFolderThatTheyGoTo(t *testing.T) {
+	for here, want := range map[uint32]int{0: batchMessages, 10_000: batchMessages, 40_000: 400, 1_000_000: batchMost} {
+		place := &hereMark{Mark: ledger.Mark{Messages: here}}
+		r := &round{pass: &pass{Options: Options{Batch: batchMessages}}, here: map[string]*hereMark{"Archive": place}}
+		s := &stream{round: r, chunk: chunk{folder: &ledger.Folder{DestinationName: "Archive"}}}
+		if got := s.batchSize(); got != want {
+			t.Errorf("beside %d messages a batch of %d, want %d", here, got, want)
+		}
+	}
+}
+
 func TestFlagsAreKeptExceptThoseOfASession(t *testing.T) { // L6
 	if got, want := keepFlags([]string{`\Recent`, `\Deleted`, `\seen`, `\Unknown`, "work", "$Forwarded"}), `$Forwarded \Deleted \Seen \Unknown work`; got != want {
 		t.Errorf("got %q, want %q", got, want)
