@@ -54,6 +54,7 @@ type Folder struct {
 	Source          Mark
 	DestinationName string
 	Destination     Mark
+	Ours            bool      // every message here had a row when Destination was saved
 	ComparedAt      time.Time // the last full comparison of both sides
 	Problem         string    // why the last pass could not finish this folder
 

@@ -412,7 +412,6 @@ func TestSettledCheckerWantsNoMessageInDoubt(t *testing.T) {
 	}
 }
 
-// BenchmarkRecord is what the ledger costs a copy: intents of one batch of 100 and confirmations of the one before.
 // Every pass asks for them, and there are none as a rule.
 func TestWhatIsInDoubtIsFoundByItsIndex(t *testing.T) {
 	b := open(t)
@@ -436,6 +435,7 @@ func TestWhatIsInDoubtIsFoundByItsIndex(t *testing.T) {
 	}
 }
 
+// BenchmarkRecord is what the ledger costs a copy: intents of one batch of 100 and confirmations of the one before.
 func BenchmarkRecord(b *testing.B) {
 	k := open(b)
 	uid := uint32(0)
@@ -494,6 +494,22 @@ func BenchmarkCount(b *testing.B) {
 	for b.Loop() {
 		if counts, err := k.Count(b.Context(), k.account); err != nil || Total(counts).Present != 100_000 {
 			b.Fatal(counts, err)
+		}
+	}
+}
+
+// BenchmarkClaimed is what a look at one of ten folders of 10,000 messages costs the ledger.
+func BenchmarkClaimed(b *testing.B) {
+	k := open(b)
+	for i := range 10 {
+		name := fmt.Sprint("Work ", i)
+		k.folder = Folder{SourceName: name, DestinationName: name}
+		k.record(func(tx *Tx) error { return tx.SaveFolder(&k.folder) })
+		k.fill(10_000)
+	}
+	for b.Loop() {
+		if uids, err := k.Claimed(b.Context(), k.account, "Work 7", 9); err != nil || len(uids) != 10_000 {
+			b.Fatal(len(uids), err)
 		}
 	}
 }

@@ -10,22 +10,22 @@ UPDATE account SET ledger_revision = ledger_revision + 1 WHERE account_id = $1 A
 	selectFolders = `
 SELECT folder_id, source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
        destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers
+       compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers, destination_ours
 FROM folder WHERE account_id = $1 ORDER BY folder_id`
 
 	insertFolder = `
 INSERT INTO folder (source_name, source_uidvalidity, source_uidnext, source_modseq, source_messages,
     destination_name, destination_uidvalidity, destination_uidnext, destination_modseq, destination_messages,
-    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers, account_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING folder_id`
+    compared_at_ms, problem, name, role, mapped, skip_rule, limit_octets, limits, renamed_from, gathers, destination_ours, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING folder_id`
 
 	updateFolder = `
 UPDATE folder SET source_name = $1, source_uidvalidity = $2, source_uidnext = $3, source_modseq = $4,
     source_messages = $5, destination_name = $6, destination_uidvalidity = $7, destination_uidnext = $8,
     destination_modseq = $9, destination_messages = $10, compared_at_ms = $11, problem = $12,
     name = $13, role = $14, mapped = $15, skip_rule = $16, limit_octets = $17, limits = $18,
-    renamed_from = $19, gathers = $20
-WHERE account_id = $21 AND folder_id = $22`
+    renamed_from = $19, gathers = $20, destination_ours = $21
+WHERE account_id = $22 AND folder_id = $23`
 
 	deleteFolder = `DELETE FROM folder WHERE account_id = $1 AND folder_id = $2`
 
@@ -71,10 +71,14 @@ FROM message JOIN folder ON folder.folder_id = message.folder_id
 WHERE account_id = $1 AND origin <> 0
 ORDER BY message.folder_id, message.source_uidvalidity, source_uid`
 
+	// One SELECT with OR would read the rows of all folders for each of them. Few rows have a place of their own.
 	selectClaimed = `
-SELECT destination_uid FROM message JOIN folder ON folder.folder_id = message.folder_id
-WHERE account_id = $1 AND message.destination_uidvalidity = $3 AND destination_uid > 0
-  AND (message.destination_name = $2 OR message.destination_name = '' AND folder.destination_name = $2)
+SELECT destination_uid FROM folder JOIN message ON message.folder_id = folder.folder_id
+WHERE account_id = $1 AND folder.destination_name = $2 AND message.destination_name = ''
+  AND message.destination_uidvalidity = $3 AND destination_uid > 0
+UNION SELECT destination_uid FROM message INDEXED BY message_elsewhere JOIN folder ON folder.folder_id = message.folder_id
+WHERE account_id = $1 AND message.destination_name <> '' AND message.destination_name = $2
+  AND message.destination_uidvalidity = $3 AND destination_uid > 0
 UNION SELECT destination_uid FROM notice
 WHERE $2 = 'INBOX' AND account_id = $1 AND destination_uidvalidity = $3 AND destination_uid > 0
 ORDER BY destination_uid`

@@ -161,7 +161,7 @@ func scanFolder(r row) (f Folder, err error) {
 	var sourceModSeq, destinationModSeq, comparedAt int64
 	err = r.Scan(&f.ID, &f.SourceName, &f.Source.UIDValidity, &f.Source.UIDNext, &sourceModSeq, &f.Source.Messages,
 		&f.DestinationName, &f.Destination.UIDValidity, &f.Destination.UIDNext, &destinationModSeq, &f.Destination.Messages,
-		&comparedAt, &f.Problem, &f.Name, &f.Role, &f.Mapped, &f.SkipRule, &f.LimitOctets, &f.Limits, &f.RenamedFrom, &f.Gathers)
+		&comparedAt, &f.Problem, &f.Name, &f.Role, &f.Mapped, &f.SkipRule, &f.LimitOctets, &f.Limits, &f.RenamedFrom, &f.Gathers, &f.Ours)
 	f.Source.ModSeq, f.Destination.ModSeq = uint64(sourceModSeq), uint64(destinationModSeq)
 	if comparedAt != 0 {
 		f.ComparedAt = time.UnixMilli(comparedAt).UTC()

@@ -56,7 +56,7 @@ func (t *Tx) SaveFolder(f *Folder) error {
 	values := []any{
 		f.SourceName, f.Source.UIDValidity, f.Source.UIDNext, int64(f.Source.ModSeq), f.Source.Messages,
 		f.DestinationName, f.Destination.UIDValidity, f.Destination.UIDNext, int64(f.Destination.ModSeq), f.Destination.Messages,
-		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, f.RenamedFrom, bit(f.Gathers), t.account,
+		milliseconds(f.ComparedAt), f.Problem, f.Name, f.Role, bit(f.Mapped), f.SkipRule, f.LimitOctets, f.Limits, f.RenamedFrom, bit(f.Gathers), bit(f.Ours), t.account,
 	}
 	if f.ID == 0 {
 		if err := t.tx.QueryRowContext(t.ctx, insertFolder, values...).Scan(&f.ID); err != nil {
@@ -75,7 +75,7 @@ func (t *Tx) MoveFolder(f *Folder, destinationName string) error {
 	if _, err := t.tx.ExecContext(t.ctx, pinMessages, f.ID); err != nil {
 		return fmt.Errorf("keeping the places of messages in %q: %w", f.DestinationName, err)
 	}
-	f.DestinationName, f.Destination = destinationName, Mark{}
+	f.DestinationName, f.Destination, f.Ours = destinationName, Mark{}, false
 	return t.SaveFolder(f)
 }
 

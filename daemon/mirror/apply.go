@@ -199,7 +199,9 @@ func (r *round) advance(f *ledger.Folder) {
 		f.ComparedAt = r.Now()
 	}
 	f.SkipRule, f.LimitOctets, f.Gathers = r.rules[f.ID].skip, r.Policy.MaxMessageOctets, r.rules[f.ID].gathers > 0
-	switch here := r.here[f.DestinationName]; {
+	here := r.here[f.DestinationName]
+	f.Ours = here != nil && here.exists && here.allOurs()
+	switch {
 	case here == nil || !here.exists:
 		f.Destination = ledger.Mark{}
 	case here.doubtful: // a removal by its owner could make a wrong number right: the next pass looks

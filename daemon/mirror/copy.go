@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"mailstork/daemon/ledger"
-	"mailstork/daemon/mirror/destination"
 	"mailstork/daemon/mirror/wire"
 )
 
@@ -225,27 +224,6 @@ func (r *round) intend(name string, rows []ledger.Message) {
 	for i := range rows {
 		rows[i].Intent, rows[i].Place = intent, ledger.Place{UIDValidity: here.UIDValidity}
 	}
-}
-
-// arrived keeps the mark of a destination folder up to date. A UID that was given away bounds those of all batches
-// sent later from below.
-func (r *round) arrived(name string, appended destination.Appended) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	here := r.here[name]
-	if here.UIDValidity != appended.UIDValidity {
-		here.Mark = ledger.Mark{UIDValidity: appended.UIDValidity}
-	}
-	here.UIDNext = max(here.UIDNext, slices.Max(appended.UIDs)+1)
-	here.Messages += uint32(len(appended.UIDs))
-}
-
-// inDoubt notes that messages may have arrived in a folder or not: how many it has is not known any more.
-func (r *round) inDoubt(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.doubt = true
-	r.here[name].doubtful = true
 }
 
 func (r *round) count(messages int, octets int64) {

@@ -312,7 +312,7 @@ func (r *round) carryMark(ctx context.Context, before ledger.Mark) error {
 	var changed []*ledger.Folder
 	for id, f := range r.folders {
 		if f.DestinationName == inbox && f.Destination == before && !slices.Contains(r.worked, id) {
-			f.Destination = here.Mark
+			f.Destination, f.Ours = here.Mark, false
 			changed = append(changed, f)
 		}
 	}

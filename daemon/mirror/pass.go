@@ -198,14 +198,6 @@ type round struct {
 	remarks    []string
 }
 
-// hereMark is the state of a destination folder, kept up to date with what we do to it.
-type hereMark struct {
-	ledger.Mark
-	exists   bool
-	special  bool // mail programs know it by its name or its role
-	doubtful bool // the next pass looks: what we sent may be in it or not, so that Mark.Messages may be wrong; or a removal waits
-}
-
 func newRound(p *pass) *round {
 	r := &round{
 		pass: p, folders: map[int64]*ledger.Folder{}, compared: map[int64]bool{}, gatherAnew: map[int64]bool{},

@@ -140,6 +140,7 @@ func (r *round) refileRun(ctx context.Context, conn destinationConn, rows []ledg
 	}
 	mark := r.here[inbox]
 	mark.UIDNext = max(mark.UIDNext, slices.Max(copied.To)+1)
+	mark.came += uint32(len(copied.To))
 	return true, r.record(ctx, "refiled", func(tx *ledger.Tx) error {
 		for _, row := range rows {
 			place := row.Place

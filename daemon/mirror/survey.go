@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -85,15 +86,6 @@ func (r *round) list(ctx context.Context) (there, here []wire.Folder, err error)
 		r.listing[f.Raw] = f
 	}
 	return there, here, nil
-}
-
-func (r *round) learnHere(folders []wire.Folder) {
-	for _, f := range folders {
-		role, _ := roleOf(f)
-		r.here[f.Raw] = &hereMark{exists: f.Selectable, special: role != "" || f.Raw == inbox, Mark: ledger.Mark{
-			UIDValidity: f.Status.UIDValidity, UIDNext: f.Status.UIDNext, Messages: f.Status.Messages,
-		}}
-	}
 }
 
 // choose picks the folders in which something may have changed on either side since their marks.
@@ -229,7 +221,7 @@ func (r *round) lookAtPlaces(ctx context.Context) map[string]look {
 	looked := map[string]look{}
 	for _, id := range r.worked {
 		name := r.folders[id].DestinationName
-		if _, done := looked[name]; done || r.hasProblem(id) {
+		if _, done := looked[name]; done || r.hasProblem(id) || r.familiar(name) {
 			continue
 		}
 		view, err := r.lookAtPlace(ctx, name)
@@ -264,6 +256,7 @@ func (r *round) lookHere(ctx context.Context, looked map[string]look) error {
 			}
 		}
 	}
+	maps.Copy(looked, r.recall())
 	for _, name := range slices.Sorted(mapKeys(names)) {
 		p, done := looked[name]
 		if !done {
@@ -291,30 +284,4 @@ func (r *round) leaveOut(destinationName string, err error) {
 		r.problem(f.Folder.ID, "this server refuses to open it: %v", err)
 		return true
 	})
-}
-
-func (r *round) lookAtPlace(ctx context.Context, name string) (*DestinationView, error) {
-	mark := r.here[name]
-	if mark == nil || !mark.exists {
-		return &DestinationView{Missing: true}, nil
-	}
-	view := &DestinationView{UIDValidity: mark.UIDValidity, UIDNext: mark.UIDNext, Special: mark.special}
-	if mark.Messages == 0 {
-		return view, nil
-	}
-	conn := r.pairs[0].destination
-	selected, err := conn.Examine(ctx, name)
-	if err != nil {
-		return nil, onDestination(err)
-	}
-	if view.UIDs, err = conn.UIDs(ctx); err != nil {
-		return nil, onDestination(err)
-	}
-	view.UIDValidity, view.UIDNext = selected.UIDValidity, selected.UIDNext
-	mark.Mark = ledger.Mark{UIDValidity: selected.UIDValidity, UIDNext: selected.UIDNext, Messages: uint32(len(view.UIDs))}
-	claimed, err := r.Ledger.Claimed(ctx, r.Account.ID, name, selected.UIDValidity)
-	for _, uid := range without(view.UIDs, claimed) {
-		view.Foreign = append(view.Foreign, DestinationMessage{UID: uid})
-	}
-	return view, err
 }

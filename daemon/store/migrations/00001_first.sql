@@ -112,6 +112,7 @@ CREATE TABLE folder (
     destination_uidnext     BIGINT NOT NULL DEFAULT 0,
     destination_modseq      BIGINT NOT NULL DEFAULT 0,
     destination_messages    BIGINT NOT NULL DEFAULT 0,
+    destination_ours        BIGINT NOT NULL DEFAULT 0 CHECK (destination_ours IN (0, 1)), -- then every message in it had a row
     renamed_from            TEXT   NOT NULL DEFAULT '', -- its name here before a RENAME that nobody has confirmed yet
     compared_at_ms          BIGINT NOT NULL DEFAULT 0,  -- last full comparison of both sides
     problem                 TEXT   NOT NULL DEFAULT '', -- why the last pass could not do this folder
@@ -151,6 +152,7 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_intended ON message (folder_id) WHERE stage = 'intended';
 CREATE INDEX message_refiling ON message (folder_id) WHERE stage = 'refiling';
+CREATE INDEX message_elsewhere ON message (folder_id) WHERE destination_name <> '';
 CREATE INDEX message_for_people ON message (folder_id) WHERE fate = 'refused' OR stage = 'parked';
 
 -- owner: daemon/ledger. What the rows of an account add up to, so that a pass without changes and status need not read them.
