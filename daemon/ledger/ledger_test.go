@@ -513,3 +513,14 @@ func BenchmarkClaimed(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRows is what a pass over a folder of 100,000 messages costs before it looks at any.
+func BenchmarkRows(b *testing.B) {
+	k := open(b)
+	k.fill(100_000)
+	for b.Loop() {
+		if rows, err := k.Rows(b.Context(), k.folder.ID); err != nil || rows.Len() != 100_000 {
+			b.Fatal(rows.Len(), err)
+		}
+	}
+}

@@ -41,6 +41,12 @@ WHERE folder_id = $1 AND destination_name = ''`
 	selectMessages = `SELECT ` + messageColumns + ` FROM message
 WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
 
+	// What a plan needs of each row and no more: every column costs a pass over 100,000 messages 10 ms.
+	selectRows = `
+SELECT source_uidvalidity, source_uid, stage, fate, reason, destination_name, destination_uidvalidity, destination_uid,
+       appended + 2 * source_gone, digest, fingerprint, size_octets, internal_date_s, flags, origin
+FROM message WHERE folder_id = $1 ORDER BY source_uidvalidity, source_uid`
+
 	selectMessage = `SELECT ` + messageColumns + ` FROM message` + whereKey
 
 	// SQLite uses an index on a part of the rows only when the statement says that they are in it, and rather this than

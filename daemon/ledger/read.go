@@ -28,16 +28,25 @@ func (l *Ledger) Rows(ctx context.Context, folderID int64) (rows Rows, err error
 	if err := l.db.Reader().QueryRowContext(ctx, countRows, folderID).Scan(&n); err != nil {
 		return rows, fmt.Errorf("counting messages: %w", err)
 	}
-	rows.all = make([]packed, 0, n) // growing would take twice the memory of 100,000 rows
-	messages := newMessageScanner()
+	rows.folder, rows.all = folderID, make([]packed, 0, n) // growing would take twice the memory of 100,000 rows
+	var uidValidity, uid, placeUIDValidity, placeUID, marks, size, date, origin int64
+	var stage, fate, reason, place, digest, fingerprint, flags sql.RawBytes
+	into := []any{&uidValidity, &uid, &stage, &fate, &reason, &place, &placeUIDValidity, &placeUID, &marks, &digest, &fingerprint, &size, &date, &flags, &origin}
 	scan := func(r row) (none struct{}, err error) {
-		m, err := messages.scan(r)
-		if err == nil {
-			rows.Append(m)
+		if err := r.Scan(into...); err != nil {
+			return none, err
 		}
-		return none, err
+		p := packed{
+			uidValidity: uint32(uidValidity), uid: uint32(uid), stage: rows.text(stage), fate: rows.text(fate), reason: rows.text(reason),
+			placeFolder: rows.text(place), placeUIDValidity: uint32(placeUIDValidity), placeUID: uint32(placeUID),
+			appended: marks&1 != 0, gone: marks&2 != 0, size: size, date: date, flags: rows.text(flags),
+		}
+		copy(p.digest[:], digest)
+		copy(p.fingerprint[:], fingerprint)
+		rows.add(p, uint64(origin))
+		return none, nil
 	}
-	_, err = query(ctx, l, "reading rows", selectMessages, scan, folderID)
+	_, err = query(ctx, l, "reading rows", selectRows, scan, folderID)
 	return rows, err
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Rows are the rows of one folder, in less than half the memory of messages: a pass may need those of 100,000 at once.
-// The zero value has none.
+// They are without Intent and KeptFile. The zero value has none.
 type Rows struct {
 	folder int64
 	all    []packed
@@ -19,13 +19,13 @@ type Rows struct {
 }
 
 type packed struct {
-	digest                                                   [letter.DigestSize]byte
-	fingerprint                                              letter.Fingerprint
-	size, date                                               int64
-	uidValidity, uid                                         uint32
-	placeUIDValidity, placeUID, intentUIDNext                uint32
-	stage, fate, reason, keptFile, placeFolder, batch, flags uint32 // of texts
-	appended, gone                                           bool
+	digest                                  [letter.DigestSize]byte
+	fingerprint                             letter.Fingerprint
+	size, date                              int64
+	uidValidity, uid                        uint32
+	placeUIDValidity, placeUID              uint32
+	stage, fate, reason, placeFolder, flags uint32 // of texts
+	appended, gone                          bool
 }
 
 // RowsOf packs messages of one folder.
@@ -39,36 +39,38 @@ func RowsOf(messages ...Message) (r Rows) {
 // Append adds a message of the same folder.
 func (r *Rows) Append(m Message) {
 	r.folder = m.FolderID
-	r.all = append(r.all, packed{
+	r.add(packed{
 		digest: m.Digest, fingerprint: m.Fingerprint, size: m.Size, date: m.Date, uidValidity: m.UIDValidity, uid: m.UID,
-		placeUIDValidity: m.Place.UIDValidity, placeUID: m.Place.UID, intentUIDNext: m.Intent.UIDNext,
-		stage: r.text(string(m.Stage)), fate: r.text(string(m.Fate)), reason: r.text(m.Reason), keptFile: r.text(m.KeptFile),
-		placeFolder: r.text(m.Place.Folder), batch: r.text(m.Intent.Batch), flags: r.text(m.Flags),
+		placeUIDValidity: m.Place.UIDValidity, placeUID: m.Place.UID,
+		stage: r.text([]byte(m.Stage)), fate: r.text([]byte(m.Fate)), reason: r.text([]byte(m.Reason)),
+		placeFolder: r.text([]byte(m.Place.Folder)), flags: r.text([]byte(m.Flags)),
 		appended: m.Appended, gone: m.SourceGone,
-	})
-	if r.origins == nil && m.Origin != 0 {
+	}, m.Origin)
+}
+
+func (r *Rows) add(p packed, origin uint64) {
+	r.all = append(r.all, p)
+	if r.origins == nil && origin != 0 {
 		r.origins = make([]uint64, len(r.all)-1, cap(r.all))
 	}
 	if r.origins != nil {
-		r.origins = append(r.origins, m.Origin)
+		r.origins = append(r.origins, origin)
 	}
 }
 
-func (r *Rows) text(s string) uint32 {
-	if s == "" && len(r.texts) > 0 {
+// text is where a text is among texts, and puts it there.
+func (r *Rows) text(s []byte) uint32 {
+	if r.index == nil {
+		r.index, r.texts = map[string]uint32{"": 0}, []string{""}
+	}
+	if len(s) == 0 {
 		return 0
 	}
-	i, known := r.index[s]
+	i, known := r.index[string(s)]
 	if !known {
-		if r.index == nil {
-			r.index, r.texts = map[string]uint32{"": 0}, []string{""}
-		}
-		if s == "" {
-			return 0
-		}
 		i = uint32(len(r.texts))
-		r.texts = append(r.texts, s)
-		r.index[s] = i
+		r.texts = append(r.texts, string(s))
+		r.index[r.texts[i]] = i
 	}
 	return i
 }
@@ -96,10 +98,10 @@ func (r Rows) Origin(i int) uint64 {
 func (r Rows) At(i int) Message {
 	p := &r.all[i]
 	return Message{
-		Key: r.Key(i), Stage: Stage(r.texts[p.stage]), Fate: Fate(r.texts[p.fate]), Reason: r.texts[p.reason], KeptFile: r.texts[p.keptFile],
+		Key: r.Key(i), Stage: Stage(r.texts[p.stage]), Fate: Fate(r.texts[p.fate]), Reason: r.texts[p.reason],
 		Place:    Place{Folder: r.texts[p.placeFolder], UIDValidity: p.placeUIDValidity, UID: p.placeUID},
-		Appended: p.appended, Intent: Intent{Batch: r.texts[p.batch], UIDNext: p.intentUIDNext},
-		Digest: p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
+		Appended: p.appended,
+		Digest:   p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
 	}
 }
 

@@ -92,7 +92,8 @@ type changes struct {
 }
 
 // change applies the source's changes to messages that are here, folder by folder, spread over the connections. Each
-// folder is opened once: Dovecot reads its whole list of files for it.
+// folder is opened once: Dovecot reads its whole list of files for it. So is each that has just been filled, or its owner
+// would wait at the first time: Dovecot then moves every file without flags from new/ to cur/.
 func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expunge) error {
 	places := map[string]*changes{}
 	at := func(name string) *changes {
@@ -107,12 +108,33 @@ func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expu
 	for _, e := range expunges {
 		at(e.DestinationName).expunges = append(at(e.DestinationName).expunges, e)
 	}
+	filled := 0
+	for name, messages := range r.filled() {
+		at(name)
+		filled += messages
+	}
 	names := slices.Sorted(mapKeys(places))
-	hands := 1 + (len(stores)+len(expunges))/pairMessages
+	hands := 1 + (len(stores)+len(expunges)+filled)/pairMessages
 	return r.spread(newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
 		r.phase("changing", "")
 		return r.changePlace(ctx, pr, names[i], places[names[i]])
 	})
+}
+
+// filledMessages is how many messages make the first copy of a folder worth opening it.
+const filledMessages = 500
+
+// filled are the places that this pass was the first to copy to, and how many messages came there.
+func (r *round) filled() map[string]int {
+	places := map[string]int{}
+	for _, id := range r.worked {
+		f := r.folders[id]
+		here := r.here[f.DestinationName]
+		if f.ComparedAt.IsZero() && here != nil && here.exists && here.came >= filledMessages && !r.hasProblem(id) {
+			places[f.DestinationName] = int(here.came)
+		}
+	}
+	return places
 }
 
 func (r *round) changePlace(ctx context.Context, pr *pair, name string, c *changes) error {
@@ -121,6 +143,9 @@ func (r *round) changePlace(ctx context.Context, pr *pair, name string, c *chang
 		return err
 	}
 	selected, err := conn.Select(ctx, name)
+	if wire.Refused(err) != nil && conn.Err() == nil && len(c.stores)+len(c.expunges) == 0 {
+		return nil
+	}
 	if err != nil {
 		return onDestination(err)
 	}

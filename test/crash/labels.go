@@ -23,7 +23,7 @@ type labels struct {
 // of others.
 func (s *Scenario) pairsThin() int {
 	if s.labels != nil {
-		return 6
+		return 15
 	}
 	return 1
 }

@@ -253,7 +253,7 @@ func (w *worker) second(h History, after snapshot) error {
 	w.report(h, err)
 	thin := max(w.Thin, w.scenario.pairsThin())
 	if h.Action != Nothing {
-		thin = max(w.Thin, w.ThinSeconds)
+		thin = max(thin, w.ThinSeconds)
 	}
 	for _, f := range places {
 		if !w.keeps(w.rng, thin) {
