@@ -110,3 +110,25 @@ func withoutZeros(counts map[string]int) map[string]int {
 	}
 	return counts
 }
+
+// An owner who opens a large folder for the first time does not wait until Dovecot has moved every new file of it.
+func TestFolderThatWasFilledHasBeenOpened(t *testing.T) {
+	l := newLab(t, labOptions{})
+	l.put("Archive", upTo(1, 500)...)
+	l.put("Work", 501)
+	l.pass()
+	for folder, want := range map[string]string{"Archive": "* 0 RECENT", "Work": "* 1 RECENT"} {
+		lines, err := l.here.Command("SELECT %s", folder)
+		l.do(err)
+		if !slices.ContainsFunc(lines, func(line testbed.Line) bool { return line.String() == want }) {
+			t.Errorf("%s is opened with %q, want %q", folder, lines, want)
+		}
+	}
+	l.put("Archive", upTo(502, 1100)...)
+	l.pass()
+	lines, err := l.here.Command("SELECT Archive")
+	l.do(err)
+	if !slices.ContainsFunc(lines, func(line testbed.Line) bool { return line.String() == "* 599 RECENT" }) {
+		t.Errorf("what came later is not new for its owner: %q", lines)
+	}
+}
