@@ -438,6 +438,8 @@ func TestWhatIsInDoubtIsFoundByItsIndex(t *testing.T) {
 // BenchmarkRecord is what the ledger costs a copy: intents of one batch of 100 and confirmations of the one before.
 func BenchmarkRecord(b *testing.B) {
 	k := open(b)
+	ctx, cancel := context.WithCancel(b.Context()) // as a pass has it
+	defer cancel()
 	uid := uint32(0)
 	var before []Message
 	for b.Loop() {
@@ -448,14 +450,16 @@ func BenchmarkRecord(b *testing.B) {
 			batch[i].Digest = [letter.DigestSize]byte{1, byte(uid), byte(uid >> 8), byte(uid >> 16)}
 			batch[i].Intent.Batch = fmt.Sprint((uid - 1) / 100)
 		}
-		k.record(func(tx *Tx) error {
+		if err := k.Record(ctx, func(tx *Tx) error {
 			for _, m := range before {
 				if err := tx.Confirm(m.Key, Place{"", 9, m.UID}); err != nil {
 					return err
 				}
 			}
 			return tx.Intend(batch)
-		})
+		}); err != nil {
+			b.Fatal(err)
+		}
 		before = batch
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(uid), "µs/message")

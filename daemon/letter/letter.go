@@ -32,7 +32,7 @@ func NewDigest() *Digest { return &Digest{sum: sha256.New()} }
 // Write takes the next octets of the message; it never fails.
 func (d *Digest) Write(p []byte) (int, error) {
 	d.octets += int64(len(p))
-	n, out := len(p), d.scratch[:0]
+	n, out, nul := len(p), d.scratch[:0], bytes.IndexByte(p, 0) >= 0
 	for len(p) > 0 {
 		line, cr := p, false
 		if i := bytes.IndexByte(p, '\r'); i >= 0 {
@@ -43,7 +43,10 @@ func (d *Digest) Write(p []byte) (int, error) {
 				out = d.appendCRs(out)
 			}
 			d.pendingCR = 0
-			out = appendStored(out, line)
+			start := len(out)
+			if out = append(out, line...); nul {
+				store(out[start:])
+			}
 			p = p[len(line):]
 		}
 		if cr {
@@ -67,15 +70,12 @@ func (d *Digest) appendCRs(out []byte) []byte {
 	return out
 }
 
-// appendStored appends octets that hold no CR.
-func appendStored(out, line []byte) []byte {
-	start := len(out)
-	out = append(out, line...)
-	for i := bytes.IndexByte(out[start:], 0); i >= 0; i = bytes.IndexByte(out[start:], 0) {
-		start += i
-		out[start] = 0x80
+// store replaces each NUL as Dovecot does.
+func store(octets []byte) {
+	for i := bytes.IndexByte(octets, 0); i >= 0; i = bytes.IndexByte(octets, 0) {
+		octets[i] = 0x80
+		octets = octets[i:]
 	}
-	return out
 }
 
 // Octets is the number of octets written, as they came.
