@@ -528,3 +528,18 @@ func BenchmarkRows(b *testing.B) {
 		}
 	}
 }
+
+func TestCancelledTransactionWritesNothing(t *testing.T) {
+	b := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := b.Record(ctx, func(tx *Tx) error {
+		if err := tx.Intend([]Message{b.letter(1)}); err != nil {
+			return err
+		}
+		cancel()
+		return nil
+	})
+	if rows := b.messages(); !errors.Is(err, context.Canceled) || len(rows) != 0 {
+		t.Errorf("after %v there are %d rows, want none", err, len(rows))
+	}
+}

@@ -113,12 +113,20 @@ func (s *Store) Write(ctx context.Context, work func(tx *sql.Tx) error) error {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
 	if err := work(tx); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
+		return errors.Join(cancelled(ctx, err), ignoreDone(tx.Rollback()))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("committing transaction: %w", err)
+		return fmt.Errorf("committing transaction: %w", cancelled(ctx, err))
 	}
 	return nil
+}
+
+// cancelled names the reason why a transaction is over that was rolled back under its writer's hands.
+func cancelled(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, sql.ErrTxDone) {
+		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+	}
+	return err
 }
 
 func ignoreDone(err error) error {
