@@ -6,14 +6,15 @@ UNIT_PACKAGES   = systemd
 SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS         = -s -w -X main.version=$(VERSION)
-UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./systemd/... ./packaging/...
+UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./test/bench ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
 CRASH_THIN     ?= 6
 FAULT_REPEATS  ?= 10
+RUNS           ?= 3
 # What is run again on Dovecot 2.4: everything that speaks to it.
 ON_24           = Copy|Killed|FirstPass|PassWithout|Full|Login|Quota
 
-.PHONY: build test check crash e2e faults logins demo deb container fresh fuzz docs golden
+.PHONY: build test check crash e2e faults logins bench demo deb container fresh fuzz docs golden
 
 build: bin/mailstork bin/mailstork-checkpassword
 
@@ -63,6 +64,11 @@ logins: ## first logins by every protocol and transport, crowds of them, storms 
 	@scripts/dovecot-2.4.sh
 	REQUIRE=1 go test -count=1 -timeout 90m -v ./test/logins -guesses 10000
 	REQUIRE=1 go test -count=1 -timeout 30m -v ./test/live
+
+bench: ## beside other tools, with the benchmark harness in BENCH, RUNS times in turn; prints medians and ratios (an hour)
+	@scripts/need.sh ca-certificates $(SERVER_PACKAGES) python3 openssl isync
+	@$(MAKE) --no-print-directory -s build
+	scripts/bench.sh "$(BENCH)" "$(RUNS)"
 
 demo: ## the story, on real servers; KEEP=1 leaves it running
 	@scripts/need.sh ca-certificates $(SERVER_PACKAGES)
