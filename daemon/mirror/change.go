@@ -115,7 +115,7 @@ func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expu
 	}
 	names := slices.Sorted(mapKeys(places))
 	hands := 1 + (len(stores)+len(expunges)+filled)/pairMessages
-	return r.spread(newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
+	return r.spread(ctx, newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
 		r.phase("changing", "")
 		return r.changePlace(ctx, pr, names[i], places[names[i]])
 	})

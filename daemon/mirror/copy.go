@@ -90,7 +90,9 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		left -= len(a.Messages)
 	}
 	ordered := func(i int) bool { return chunks[i].folder.DestinationName == inbox }
-	err := r.spread(newQueue(len(chunks), ordered), r.hands(chunks), func(pr *pair, i int, more claim) error {
+	queue := newQueue(len(chunks), ordered)
+	queue.source = true
+	err := r.spread(ctx, queue, r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
 		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
 			delete(pr.ahead, i)

@@ -287,9 +287,10 @@ type claim func() (i int, ok bool)
 
 // spread runs the pieces of work of a queue on some pairs. It returns when all that began have ended; after an error
 // no other piece begins, and none is cut short: what was sent gets its answer.
-func (r *round) spread(q *queue, pairs int, work func(pr *pair, i int, more claim) error) error {
+func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *pair, i int, more claim) error) error {
 	var group errgroup.Group
-	for _, pr := range r.pairs[:min(len(q.left), pairs, len(r.pairs))] {
+	welcome := slices.DeleteFunc(slices.Clone(r.pairs), func(pr *pair) bool { return q.source && pr.unwelcome })
+	for n, pr := range welcome[:min(len(q.left), pairs, len(welcome))] {
 		var mine []int
 		more := func() (i int, ok bool) {
 			if i, ok = q.take(pr); ok {
@@ -299,6 +300,10 @@ func (r *round) spread(q *queue, pairs int, work func(pr *pair, i int, more clai
 		}
 		more() // before any begins, or one that is quick would ask ahead for what the others shall do
 		group.Go(func() error {
+			if n > 0 && q.source && !r.joins(ctx, pr) {
+				q.giveBack(pr, mine)
+				return nil
+			}
 			for {
 				if len(mine) == 0 {
 					if _, ok := more(); !ok {
@@ -316,7 +321,22 @@ func (r *round) spread(q *queue, pairs int, work func(pr *pair, i int, more clai
 			}
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || q.empty() {
+		return err
+	}
+	return r.spread(ctx, q, pairs, work) // given back when the others had ended
+}
+
+// joins connects another pair to the source. Many servers allow few connections of one user: then the pairs that got in do
+// the work. Whatever else may be wrong with the source, the first pair will notice.
+func (r *round) joins(ctx context.Context, pr *pair) bool {
+	err := pr.join(ctx)
+	if err == nil {
+		return true
+	}
+	pr.unwelcome = true
+	r.remark("another connection beside the first was not to be had; the pass goes on with what it has: %v", err)
+	return false
 }
 
 // stop makes every worker end after its present batch. It returns the first reason, nil when nobody stopped.

@@ -9,6 +9,7 @@ import (
 // rise here as they do at the source, since many mail programs show a folder in the order of its UIDs.
 type queue struct {
 	ordered func(i int) bool // nil: none
+	source  bool             // the work needs a connection to the source; a pair that gets none leaves it to the others
 	mu      sync.Mutex
 	left    []int
 	owner   *pair // of the ordered ones
@@ -37,4 +38,21 @@ func (q *queue) take(pr *pair) (i int, ok bool) {
 		q.owner = pr
 	}
 	return i, true
+}
+
+// giveBack leaves to others what a pair took and has not begun.
+func (q *queue) giveBack(pr *pair, taken []int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.left = append(q.left, taken...)
+	slices.Sort(q.left)
+	if q.owner == pr {
+		q.owner = nil
+	}
+}
+
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.left) == 0
 }

@@ -169,6 +169,9 @@ type pair struct {
 
 	warming chan struct{} // closed when warm has ended; until then source is not ours
 	cool    context.CancelFunc
+	cold    error // why warm brought nothing
+
+	unwelcome bool // the source did not let it in, and lets others in
 }
 
 // warm connects to the source beside what another pair does. It may fail: whoever needs the connection dials again.
@@ -180,9 +183,12 @@ func (p *pair) warm(ctx context.Context) {
 	p.warming = make(chan struct{})
 	go func() {
 		defer close(p.warming)
-		if conn, err := source.Dial(ctx, p.o.Source); err == nil {
-			p.source = conn
+		conn, err := source.Dial(ctx, p.o.Source)
+		if err != nil {
+			p.cold = err
+			return
 		}
+		p.source = conn
 	}()
 }
 
@@ -193,6 +199,16 @@ func (p *pair) warmed() {
 		p.cool()
 		p.warming = nil
 	}
+}
+
+// join connects to the source unless that was tried in vain a moment ago.
+func (p *pair) join(ctx context.Context) error {
+	p.warmed()
+	if p.cold != nil {
+		return p.cold
+	}
+	_, err := p.from(ctx)
+	return err
 }
 
 func (p *pair) from(ctx context.Context) (sourceConn, error) {

@@ -159,7 +159,9 @@ func (r *round) unchangedHere(f *ledger.Folder) bool {
 func (r *round) lookAtFolders(ctx context.Context) error {
 	views := make([]*FolderView, len(r.worked))
 	r.warm(ctx)
-	err := r.spread(newQueue(len(r.worked), nil), r.lookers(), func(pr *pair, i int, more claim) error {
+	queue := newQueue(len(r.worked), nil)
+	queue.source = true
+	err := r.spread(ctx, queue, r.lookers(), func(pr *pair, i int, more claim) error {
 		f := r.folders[r.worked[i]]
 		r.phase("comparing", r.names[f.ID])
 		if err := r.askAhead(ctx, pr, i, more); err != nil {

@@ -360,6 +360,20 @@ func refusals() []Profile {
 			Quirk: Quirk{Greeting: "* BYE [UNAVAILABLE] too many connections\r\n<<CLOSE>>"}, Outcome: Outcome{Never: true},
 		},
 		{
+			Name: "one-connection", Server: "lets a user in once at a time", Seen: "Dovecot's mail_max_userip_connections, Courier's MAXPERIP, Yahoo",
+			Does:  "copies over the connection that it has, and tells",
+			Reads: "source: another connection beside the first was not to be had; the pass goes on with what it has: logging in as \"anna@example.org\": the server answered AUTHENTICATE with \"NO [LIMIT] too many connections\"",
+			Quirk: Quirk{
+				Seed: func(s *Store) { s.Folder("Letters").Fill(400) },
+				Instead: func(s *Server, c Command) (string, bool) {
+					if c.Verb == "UID FETCH" && c.Folder == "Letters" && strings.Contains(c.Args, "BODY.PEEK[]") {
+						s.counts["copied"]++ // by the connection that is in; then there is room for the next pass
+					}
+					return "TAG NO [LIMIT] too many connections\r\n", c.Verb == "AUTHENTICATE" && s.counts["AUTHENTICATE"] > 1 && s.counts["copied"] == 0
+				},
+			},
+		},
+		{
 			Name: "greeting-banner", Server: "lines before the greeting", Seen: "antivirus proxies",
 			Does:  "passes over them",
 			Reads: `source: unknown-tag: "hello,"`,

@@ -1,0 +1,54 @@
+package mirror
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A pair that the source does not let in may learn that when the others have nothing left to do.
+func TestWhatAPairLeavesIsDoneByTheOthersThatHaveEnded(t *testing.T) {
+	first, second := &pair{}, &pair{cold: errors.New("NO [LIMIT]"), warming: make(chan struct{}), cool: func() {}}
+	r := &round{pass: &pass{}, pairs: []*pair{first, second}}
+	q := newQueue(2, nil)
+	q.source = true
+	var mu sync.Mutex
+	var done []int
+	err := r.spread(t.Context(), q, 2, func(pr *pair, i int, _ claim) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if pr != first {
+			t.Errorf("piece %d on a pair without a connection", i)
+		}
+		if done = append(done, i); len(done) == 1 {
+			time.AfterFunc(50*time.Millisecond, func() { close(second.warming) }) // refused when the first has ended
+		}
+		return nil
+	})
+	if err != nil || !slices.Equal(done, []int{0, 1}) {
+		t.Errorf("done are %v, %v", done, err)
+	}
+	if !second.unwelcome || len(r.remarks) != 1 {
+		t.Errorf("unwelcome: %v; remarks %q", second.unwelcome, r.remarks)
+	}
+}
+
+func TestPiecesGivenBackAreTakenInTheirOrderByAnyPair(t *testing.T) {
+	first, second := &pair{}, &pair{}
+	q := newQueue(4, func(i int) bool { return i < 2 })
+	a, _ := q.take(first)
+	b, _ := q.take(first)
+	if i, ok := q.take(second); !ok || i != 2 {
+		t.Errorf("the second pair got %d of the ordered ones", i)
+	}
+	q.giveBack(first, []int{a, b})
+	var got []int
+	for i, ok := q.take(second); ok; i, ok = q.take(second) {
+		got = append(got, i)
+	}
+	if !slices.Equal(got, []int{0, 1, 3}) || !q.empty() {
+		t.Errorf("the second pair got %v", got)
+	}
+}
