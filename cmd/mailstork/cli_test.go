@@ -351,6 +351,16 @@ func TestOrdersReachTheDaemonAsTheyWereTyped(t *testing.T) {
 	}
 }
 
+func TestCopyTakesNoMoreConnectionsThanAServerBears(t *testing.T) {
+	s := newSession(t)
+	for _, n := range []string{"0", "9", "-1"} {
+		got := s.run("copy", "--from", "imaps://a@old.example", "--to", "imaps://a@here.example", "--connections", n)
+		if got.code != exitUsage || !strings.Contains(got.stderr, "--connections: "+n+" is not from 1 to 8") {
+			t.Errorf("%s: %+v", n, got)
+		}
+	}
+}
+
 func TestAddedDomainIsTheOneThatWasTyped(t *testing.T) {
 	s := newSession(t)
 	got := s.run("domain", "add", "New.Example", "--source", "imap://Imap.Old.Example:1143", "--no-tls", "--ca-file", "/ca.pem", "--server-name", "other.example",

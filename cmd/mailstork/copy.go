@@ -66,7 +66,7 @@ Exit code 0 means that the two accounts are in sync.`,
 	flags.StringVar(&f.state, "state", "", "`FILE` that keeps the ledger between runs")
 	flags.StringSliceVar(&f.doveadm, "doveadm", nil, "`COMMAND` that asks the destination's Dovecot for its sessions after doubt, as doveadm,-c,/etc/dovecot/dovecot.conf")
 	flags.DurationVar(&f.settle, "settle", 30*time.Second, "how long to wait after doubt about an append, when --doveadm is not given")
-	flags.IntVar(&f.connections, "connections", 2, "connections to each side")
+	flags.IntVar(&f.connections, "connections", 4, "connections to each side at most, 1 to 8; fewer when the source lets no more in")
 	flags.BoolVar(&f.sourceIsTruth, "mirror", false, "follow deletions at the source, too, until somebody changes the copy")
 	flags.BoolVar(&f.verify, "verify", false, "afterwards read both sides again and account for every message, as mailstork account verify does")
 	flags.BoolVar(&f.asJSON, "json", false, "write the result as JSON")
@@ -129,6 +129,9 @@ func (f copyFlags) notInSync(result daemon.CopyResult) error {
 	return failed
 }
 
+// mostConnections is that of mirror.connections_per_account, too.
+const mostConnections = 8
+
 func messages(n int) string {
 	if n == 1 {
 		return "1 message"
@@ -137,6 +140,9 @@ func messages(n int) string {
 }
 
 func (f copyFlags) job() (job daemon.CopyJob, err error) {
+	if f.connections < 1 || f.connections > mostConnections {
+		return job, fmt.Errorf("--connections: %d is not from 1 to %d", f.connections, mostConnections)
+	}
 	job = daemon.CopyJob{State: f.state, Doveadm: f.doveadm, Settle: f.settle, Pairs: f.connections, Switched: !f.sourceIsTruth, Verify: f.verify}
 	if job.From, err = endpoint("--from", f.from, f.fromWithoutTLS, f.fromCA, f.fromFile, fromPasswordVariable); err != nil {
 		return job, err
