@@ -335,6 +335,9 @@ func (r *round) joins(ctx context.Context, pr *pair) bool {
 		return true
 	}
 	pr.unwelcome = true
+	if ctx.Err() != nil { // it was not refused: somebody stopped the pass
+		return false
+	}
 	r.remark("another connection beside the first was not to be had; the pass goes on with what it has: %v", err)
 	return false
 }

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -32,6 +33,15 @@ func TestWhatAPairLeavesIsDoneByTheOthersThatHaveEnded(t *testing.T) {
 	}
 	if !second.unwelcome || len(r.remarks) != 1 {
 		t.Errorf("unwelcome: %v; remarks %q", second.unwelcome, r.remarks)
+	}
+}
+
+func TestAStoppedPassDoesNotBlameTheSource(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	r := &round{pass: &pass{}}
+	if r.joins(ctx, &pair{cold: ctx.Err()}) || len(r.remarks) != 0 {
+		t.Errorf("remarks %q", r.remarks)
 	}
 }
 
