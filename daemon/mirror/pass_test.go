@@ -403,3 +403,26 @@ func TestRebuiltIndexAtTheSourceIsComparedInFull(t *testing.T) {
 	}
 	l.wantNumbers("INBOX", 1, 2, 3)
 }
+
+// Dovecot counts the owner's own mail programs together with us: with room for two, it lets one of ours in.
+func TestSourceWithRoomForOneConnectionIsCopiedWhole(t *testing.T) {
+	l := newLab(t, labOptions{source: testbed.SourceOptions{ExtraConfig: "mail_max_userip_connections = 2"}})
+	numbers := make([]int, 300)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	l.put("INBOX", numbers[:150]...)
+	l.put("Old", numbers[150:]...)
+	l.options.Pairs = 4
+	result := l.pass()
+	if result.Appended != 300 {
+		t.Errorf("appended %d", result.Appended)
+	}
+	l.wantSame()
+	refused := slices.DeleteFunc(slices.Clone(result.Oddities), func(o string) bool {
+		return !strings.Contains(o, "another connection beside the first was not to be had") || !strings.Contains(o, "Maximum number of connections from user+IP exceeded")
+	})
+	if len(refused) == 0 || len(refused) > 3 {
+		t.Errorf("told %q", result.Oddities)
+	}
+}
