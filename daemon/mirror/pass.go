@@ -338,7 +338,7 @@ func (r *round) joins(ctx context.Context, pr *pair) bool {
 	if ctx.Err() != nil { // it was not refused: somebody stopped the pass
 		return false
 	}
-	r.remark("another connection beside the first was not to be had; the pass goes on with what it has: %v", err)
+	r.remark("few-connections: no other one was let in beside those that are open, and the pass goes on with them: %v", err)
 	return false
 }
 

@@ -420,7 +420,7 @@ func TestSourceWithRoomForOneConnectionIsCopiedWhole(t *testing.T) {
 	}
 	l.wantSame()
 	refused := slices.DeleteFunc(slices.Clone(result.Oddities), func(o string) bool {
-		return !strings.Contains(o, "another connection beside the first was not to be had") || !strings.Contains(o, "Maximum number of connections from user+IP exceeded")
+		return !strings.Contains(o, "few-connections: no other one was let in") || !strings.Contains(o, "Maximum number of connections from user+IP exceeded")
 	})
 	if len(refused) == 0 || len(refused) > 3 {
 		t.Errorf("told %q", result.Oddities)

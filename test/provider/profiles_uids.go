@@ -362,7 +362,7 @@ func refusals() []Profile {
 		{
 			Name: "one-connection", Server: "lets a user in once at a time", Seen: "Dovecot's mail_max_userip_connections, Courier's MAXPERIP, Yahoo",
 			Does:  "copies over the connection that it has, and tells",
-			Reads: "source: another connection beside the first was not to be had; the pass goes on with what it has: logging in as \"anna@example.org\": the server answered AUTHENTICATE with \"NO [LIMIT] too many connections\"",
+			Reads: "source: few-connections: no other one was let in beside those that are open, and the pass goes on with them: logging in as \"anna@example.org\": the server answered AUTHENTICATE with \"NO [LIMIT] too many connections\"",
 			Quirk: Quirk{
 				Seed: func(s *Store) { s.Folder("Letters").Fill(400) },
 				Instead: func(s *Server, c Command) (string, bool) {
