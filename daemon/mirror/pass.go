@@ -298,7 +298,9 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 			}
 			return i, ok
 		}
-		more() // before any begins, or one that is quick would ask ahead for what the others shall do
+		if _, ok := more(); !ok { // before any begins, or one that is quick would ask ahead for what the others shall do
+			continue
+		}
 		group.Go(func() error {
 			if n > 0 && q.source && !r.joins(ctx, pr) {
 				q.giveBack(pr, mine)

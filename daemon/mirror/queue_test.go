@@ -36,6 +36,17 @@ func TestWhatAPairLeavesIsDoneByTheOthersThatHaveEnded(t *testing.T) {
 	}
 }
 
+func TestAPairWithNothingToDoAsksForNoConnection(t *testing.T) {
+	first, second := &pair{}, &pair{cold: errors.New("asked")}
+	r := &round{pass: &pass{}, pairs: []*pair{first, second}}
+	q := newQueue(3, func(int) bool { return true }) // all of the inbox, for one pair
+	q.source = true
+	err := r.spread(t.Context(), q, 2, func(*pair, int, claim) error { return nil })
+	if err != nil || second.unwelcome || !q.empty() {
+		t.Errorf("%v; the second was asked: %v", err, second.unwelcome)
+	}
+}
+
 func TestAStoppedPassDoesNotBlameTheSource(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
