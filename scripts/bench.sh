@@ -36,6 +36,7 @@ for ((run = 1; run <= runs; run++)); do
     measure many100k 0 pump mailstork doveadm-pf
     measure many100k 40 mailstork
     [ "$run" -gt 1 ] || measure many100k 0 mbsync # 4 to 5 minutes each time
+    [ "$run" -lt "$runs" ] || break
     rm -rf "$BENCH_ROOT/aside"
     sync
     sleep 65
