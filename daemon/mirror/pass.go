@@ -302,9 +302,11 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 			continue
 		}
 		group.Go(func() error {
-			if n > 0 && q.source && !r.joins(ctx, pr) {
-				q.giveBack(pr, mine)
-				return nil
+			if n > 0 && q.source {
+				if in, err := r.joins(ctx, pr); !in {
+					q.giveBack(pr, mine)
+					return err
+				}
 			}
 			for {
 				if len(mine) == 0 {
@@ -330,18 +332,22 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 }
 
 // joins connects another pair to the source. Many servers allow few connections of one user: then the pairs that got in do
-// the work. Whatever else may be wrong with the source, the first pair will notice.
-func (r *round) joins(ctx context.Context, pr *pair) bool {
+// the work. Whatever else may be wrong with the source, the first pair will notice; only a source that wants to be left
+// alone is obeyed at once.
+func (r *round) joins(ctx context.Context, pr *pair) (bool, error) {
 	err := pr.join(ctx)
 	if err == nil {
-		return true
+		return true, nil
 	}
 	pr.unwelcome = true
-	if ctx.Err() != nil { // it was not refused: somebody stopped the pass
-		return false
+	var throttled *wire.ThrottledError
+	if errors.As(err, &throttled) {
+		return false, r.stop(onSource(err))
 	}
-	r.remark("few-connections: no other one was let in beside those that are open, and the pass goes on with them: %v", err)
-	return false
+	if ctx.Err() == nil { // it was refused: nobody stopped the pass
+		r.remark("few-connections: no other one was let in beside those that are open, and the pass goes on with them: %v", err)
+	}
+	return false, nil
 }
 
 // stop makes every worker end after its present batch. It returns the first reason, nil when nobody stopped.

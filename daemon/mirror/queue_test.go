@@ -3,10 +3,13 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"mailstork/daemon/mirror/wire"
 )
 
 // A pair that the source does not let in may learn that when the others have nothing left to do.
@@ -51,8 +54,19 @@ func TestAStoppedPassDoesNotBlameTheSource(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	r := &round{pass: &pass{}}
-	if r.joins(ctx, &pair{cold: ctx.Err()}) || len(r.remarks) != 0 {
-		t.Errorf("remarks %q", r.remarks)
+	if in, err := r.joins(ctx, &pair{cold: ctx.Err()}); in || err != nil || len(r.remarks) != 0 {
+		t.Errorf("%v, %v, remarks %q", in, err, r.remarks)
+	}
+}
+
+func TestASourceThatWantsToBeLeftAloneIsObeyedByWhichPairEverItWasTold(t *testing.T) {
+	told := &wire.ThrottledError{After: time.Minute}
+	r := &round{pass: &pass{}, pairs: []*pair{{}, {cold: fmt.Errorf("logging in: %w", told)}}}
+	q := newQueue(2, nil)
+	q.source = true
+	err := r.spread(t.Context(), q, 2, func(*pair, int, claim) error { return nil })
+	if !errors.Is(err, told) || len(r.remarks) != 0 {
+		t.Errorf("%v, remarks %q", err, r.remarks)
 	}
 }
 
