@@ -20,7 +20,7 @@ results=$BENCH_ROOT/results-$(date +%s).jsonl
 
 # The tools named last, in turn, each into an empty mailbox. What the former one left is moved aside and deleted later: for a
 # minute after a removal (six until it is on the disk) ext4 steps over each inode that was freed (recently_deleted in
-# fs/ext4/ialloc.c, Linux 6.18), which can double what the next tool's files cost.
+# fs/ext4/ialloc.c), and the next tool pays for it.
 measure() {
     local corpus=$1 rtt=$2 tool
     for tool in "${@:3}"; do
