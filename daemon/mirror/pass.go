@@ -290,16 +290,23 @@ type claim func() (i int, ok bool)
 func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *pair, i int, more claim) error) error {
 	var group errgroup.Group
 	welcome := slices.DeleteFunc(slices.Clone(r.pairs), func(pr *pair) bool { return q.source && pr.unwelcome })
-	for n, pr := range welcome[:min(len(q.left), pairs, len(welcome))] {
-		var mine []int
+	welcome = welcome[:min(pairs, len(welcome))]
+	shares := make([][]int, len(welcome))
+	for n, pr := range welcome { // before any begins, or one that is quick would ask ahead for what the others shall do
+		if i, ok := q.take(pr); ok {
+			shares[n] = []int{i}
+		}
+	}
+	for n, mine := range shares {
+		if len(mine) == 0 {
+			continue
+		}
+		pr := welcome[n]
 		more := func() (i int, ok bool) {
 			if i, ok = q.take(pr); ok {
 				mine = append(mine, i)
 			}
 			return i, ok
-		}
-		if _, ok := more(); !ok { // before any begins, or one that is quick would ask ahead for what the others shall do
-			continue
 		}
 		group.Go(func() error {
 			if n > 0 && q.source {

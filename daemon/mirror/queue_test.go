@@ -50,6 +50,25 @@ func TestAPairWithNothingToDoAsksForNoConnection(t *testing.T) {
 	}
 }
 
+// The first pair may ask ahead for all that is left before the second one's goroutine has even begun.
+func TestEachPairGetsItsPieceHoweverQuickTheOthersAre(t *testing.T) {
+	for range 20_000 {
+		pairs := []*pair{{}, {}, {}, {}}
+		r := &round{pass: &pass{}, pairs: pairs}
+		var done [4]*pair
+		err := r.spread(t.Context(), newQueue(len(done), nil), len(pairs), func(pr *pair, i int, more claim) error {
+			for ok := true; ok; {
+				_, ok = more()
+			}
+			done[i] = pr
+			return nil
+		})
+		if err != nil || !slices.Equal(done[:], pairs) {
+			t.Fatalf("%v: one pair did the work of another: %v, not %v", err, done, pairs)
+		}
+	}
+}
+
 func TestAStoppedPassDoesNotBlameTheSource(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
