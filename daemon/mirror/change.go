@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -91,6 +92,8 @@ type changes struct {
 	expunges []Expunge
 }
 
+func (c *changes) len() int { return len(c.stores) + len(c.expunges) }
+
 // change applies the source's changes to messages that are here, folder by folder, spread over the connections. Each
 // folder is opened once: Dovecot reads its whole list of files for it. So is each that has just been filled, or its owner
 // would wait at the first time: Dovecot then moves every file without flags from new/ to cur/.
@@ -113,7 +116,9 @@ func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expu
 		at(name)
 		filled += messages
 	}
-	names := slices.Sorted(mapKeys(places))
+	names := slices.SortedFunc(mapKeys(places), func(a, b string) int { // the longest work first: none ends long after the others
+		return cmp.Or(places[b].len()-places[a].len(), strings.Compare(a, b))
+	})
 	hands := 1 + (len(stores)+len(expunges)+filled)/pairMessages
 	return r.spread(ctx, newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
 		r.phase("changing", "")

@@ -62,6 +62,7 @@ type side int
 const (
 	atSource side = iota + 1
 	atDestination
+	atLedger
 )
 
 // sideError remembers on which side an error happened.
@@ -73,9 +74,11 @@ type sideError struct {
 func (e *sideError) Error() string { return e.err.Error() }
 func (e *sideError) Unwrap() error { return e.err }
 
+// onSource leaves alone what the ledger said while the source was asked.
 func onSource(err error) error {
-	if err == nil {
-		return nil
+	var where *sideError
+	if err == nil || errors.As(err, &where) && where.side == atLedger {
+		return err
 	}
 	return &sideError{atSource, err}
 }

@@ -86,6 +86,9 @@ func (r *round) listChanges(ctx context.Context, pr *pair, view *FolderView) (co
 	if view.UIDs, err = pr.source.UIDs(ctx); err != nil {
 		return false, err
 	}
+	if err := r.readRows(view); err != nil {
+		return false, err
+	}
 	if rowless := withoutRow(view); len(rowless) > 0 && rowless[0] < mark.UIDNext {
 		return false, nil
 	}
@@ -120,6 +123,9 @@ func (r *round) listFrom(ctx context.Context, pr *pair, view *FolderView, from u
 	}
 	view.UIDs = append(view.UIDs, arrived...)
 	slices.Sort(view.UIDs)
+	if err := r.readRows(view); err != nil {
+		return err
+	}
 	var missing []uint32
 	for _, uid := range withoutRow(view) {
 		if _, listed := find(view.Messages, uid); !listed {
@@ -208,14 +214,25 @@ func (r *round) fill(ctx context.Context) error {
 
 func (r *round) readSource(ctx context.Context, needs Needs) error {
 	pr := r.pairs[0]
+	var needed []*FolderView
 	for i := range r.view.Folders {
-		view := &r.view.Folders[i]
-		headers, bodies := needs.SourceHeaders[view.Folder.ID], needs.SourceBodies[view.Folder.ID]
-		if len(headers)+len(bodies) == 0 {
-			continue
+		if id := r.view.Folders[i].Folder.ID; len(needs.SourceHeaders[id])+len(needs.SourceBodies[id]) > 0 {
+			needed = append(needed, &r.view.Folders[i])
 		}
+	}
+	asked := 0
+	next := func() (v wire.Visit, ok bool) {
+		if ok = asked < len(needed) && !r.stepwise; ok {
+			f := needed[asked].Folder
+			v = wire.Visit{Raw: f.SourceName, Headers: needs.SourceHeaders[f.ID], Fields: letter.FingerprintFields, Fetch: needs.SourceBodies[f.ID]}
+			asked++
+		}
+		return v, ok
+	}
+	for i, view := range needed {
 		r.phase("recognising", r.names[view.Folder.ID])
-		err := r.readMessages(ctx, pr, view, headers, bodies)
+		asked = max(asked, i)
+		err := r.readMessages(ctx, pr, view, needs.SourceHeaders[view.Folder.ID], needs.SourceBodies[view.Folder.ID], next)
 		if err := r.folderError(ctx, pr, &view.Folder, onSource(err)); err != nil {
 			return err
 		}
@@ -226,7 +243,14 @@ func (r *round) readSource(ctx context.Context, needs Needs) error {
 	return nil
 }
 
-func (r *round) readMessages(ctx context.Context, pr *pair, view *FolderView, headers, bodies []uint32) error {
+func (r *round) readMessages(ctx context.Context, pr *pair, view *FolderView, headers, bodies []uint32, next wire.Foresight) error {
+	conn, err := pr.from(ctx)
+	if err != nil {
+		return err
+	}
+	if err := conn.Ahead(ctx, next); err != nil {
+		return err
+	}
 	if _, err := pr.examine(ctx, view.Folder.SourceName); err != nil {
 		return err
 	}

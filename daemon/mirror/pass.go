@@ -175,6 +175,7 @@ type round struct {
 	pairs []*pair
 
 	listing   map[string]wire.Folder // of the source, by raw name
+	rows      map[int64]*reading     // of the chosen folders
 	rules     map[int64]folderRule
 	keywords  map[string]bool     // places that got messages with keywords
 	flagsHere map[string][]string // that places told when they were opened after the copying
@@ -282,7 +283,8 @@ func (r *round) connect(ctx context.Context) error {
 	return group.Wait()
 }
 
-// claim gives a worker the piece of work that it will do after those it has, so that it can ask ahead for it.
+// claim gives a worker the piece of work that it will do after those it has, so that it can ask ahead for it; not more
+// than its share of what is left.
 type claim func() (i int, ok bool)
 
 // spread runs the pieces of work of a queue on some pairs. It returns when all that began have ended; after an error
@@ -308,6 +310,12 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 			}
 			return i, ok
 		}
+		fair := func() (i int, ok bool) {
+			if len(welcome) > 1 && (len(mine)+1)*len(welcome) > q.len() { // the others would soon have nothing to do
+				return 0, false
+			}
+			return more()
+		}
 		group.Go(func() error {
 			if n > 0 && q.source {
 				if in, err := r.joins(ctx, pr); !in {
@@ -326,13 +334,13 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 				if err := r.stop(nil); err != nil {
 					return nil // the one who stopped tells why
 				}
-				if err := work(pr, i, more); err != nil {
+				if err := work(pr, i, fair); err != nil {
 					return r.stop(err)
 				}
 			}
 		})
 	}
-	if err := group.Wait(); err != nil || q.empty() {
+	if err := group.Wait(); err != nil || q.len() == 0 {
 		return err
 	}
 	return r.spread(ctx, q, pairs, work) // given back when the others had ended

@@ -51,8 +51,9 @@ func (q *queue) giveBack(pr *pair, taken []int) {
 	}
 }
 
-func (q *queue) empty() bool {
+// len is how many pieces nobody has taken.
+func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.left) == 0
+	return len(q.left)
 }

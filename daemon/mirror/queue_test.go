@@ -45,7 +45,7 @@ func TestAPairWithNothingToDoAsksForNoConnection(t *testing.T) {
 	q := newQueue(3, func(int) bool { return true }) // all of the inbox, for one pair
 	q.source = true
 	err := r.spread(t.Context(), q, 2, func(*pair, int, claim) error { return nil })
-	if err != nil || second.unwelcome || !q.empty() {
+	if err != nil || second.unwelcome || q.len() > 0 {
 		t.Errorf("%v; the second was asked: %v", err, second.unwelcome)
 	}
 }
@@ -65,6 +65,32 @@ func TestEachPairGetsItsPieceHoweverQuickTheOthersAre(t *testing.T) {
 		})
 		if err != nil || !slices.Equal(done[:], pairs) {
 			t.Fatalf("%v: one pair did the work of another: %v, not %v", err, done, pairs)
+		}
+	}
+}
+
+func TestAPairAsksAheadForNoMoreThanItsShare(t *testing.T) {
+	for _, c := range []struct{ pieces, pairs, want int }{{4, 2, 1}, {3, 2, 0}, {12, 2, 3}, {12, 4, 1}, {7, 1, 6}} {
+		pairs := make([]*pair, c.pairs)
+		for i := range pairs {
+			pairs[i] = &pair{}
+		}
+		r := &round{pass: &pass{}, pairs: pairs}
+		begun, got := make(chan struct{}), 0
+		err := r.spread(t.Context(), newQueue(c.pieces, nil), c.pairs, func(pr *pair, i int, more claim) error {
+			switch {
+			case i == 0: // while all others are at their first pieces
+				for _, ok := more(); ok; _, ok = more() {
+					got++
+				}
+				close(begun)
+			default:
+				<-begun
+			}
+			return nil
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%d pieces, %d pairs: one asked ahead for %d, want %d; %v", c.pieces, c.pairs, got, c.want, err)
 		}
 	}
 }
@@ -102,7 +128,7 @@ func TestPiecesGivenBackAreTakenInTheirOrderByAnyPair(t *testing.T) {
 	for i, ok := q.take(second); ok; i, ok = q.take(second) {
 		got = append(got, i)
 	}
-	if !slices.Equal(got, []int{0, 1, 3}) || !q.empty() {
+	if !slices.Equal(got, []int{0, 1, 3}) || q.len() > 0 {
 		t.Errorf("the second pair got %v", got)
 	}
 }

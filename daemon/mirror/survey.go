@@ -158,6 +158,8 @@ func (r *round) unchangedHere(f *ledger.Folder) bool {
 // lookAtFolders reads rows and source listings of the chosen folders, spread over the connections.
 func (r *round) lookAtFolders(ctx context.Context) error {
 	views := make([]*FolderView, len(r.worked))
+	wait := r.startReading(ctx)
+	defer wait()
 	r.warm(ctx)
 	queue := newQueue(len(r.worked), nil)
 	queue.source = true
@@ -192,9 +194,6 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 		return nil, nil
 	}
 	view = &FolderView{Folder: *f, Skip: r.rules[f.ID].skip, Afresh: r.afresh[f.ID], Gathers: r.rules[f.ID].gathers}
-	if view.Rows, err = r.Ledger.Rows(ctx, f.ID); err != nil {
-		return nil, err
-	}
 	line, listed := r.listing[f.SourceName]
 	switch {
 	case !listed || !line.Selectable:
@@ -202,6 +201,9 @@ func (r *round) lookAtFolder(ctx context.Context, pr *pair, f *ledger.Folder) (v
 	case !r.unchangedThere(f, line.Status):
 		err = r.listSource(ctx, pr, view, line.Status)
 		view.leaveYounger(line.Status)
+	}
+	if err == nil {
+		err = r.readRows(view)
 	}
 	return view, err
 }

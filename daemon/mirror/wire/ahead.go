@@ -15,7 +15,7 @@ const maxAhead = 64
 const maxKept = 50_000
 
 // Visit names what will be asked in one folder, in this order: EXAMINE, UIDs,
-// Changes, List, Fetch. The EXAMINE is sent even when the folder is open: it is the
+// Changes, List, Headers, Fetch. The EXAMINE is sent even when the folder is open: it is the
 // only command for which a server has to end all the others first, and Dovecot 2.3
 // mixes the answers of two FETCHes when a client reads slowly.
 type Visit struct {
@@ -23,6 +23,8 @@ type Visit struct {
 	UIDs    bool
 	Changes uint64   // since this modseq; 0: not asked
 	List    UIDRange // From 0: not asked
+	Headers []uint32 // of these the Fields, which are atoms
+	Fields  []string
 	Fetch   []uint32
 }
 
@@ -67,12 +69,17 @@ func (c *Conn) foresee(v Visit) {
 	if v.List.From > 0 {
 		c.sendAhead("UID FETCH", c.listArgs(v.List)).from = v.List.From
 	}
-	for i, set := range windows(v.Fetch, fetchMessages) {
-		if i == windowsOpen {
-			c.cutOff = true
+	c.fetchAhead(windows(v.Headers, windowMessages), headerItems(v.Fields))
+	c.fetchAhead(windows(v.Fetch, fetchMessages), fetchItems)
+}
+
+// fetchAhead sends no more windows than pipeline would.
+func (c *Conn) fetchAhead(sets []UIDSet, items string) {
+	for i, set := range sets {
+		if c.cutOff = c.cutOff || i == windowsOpen; c.cutOff {
 			return
 		}
-		c.sendAhead("UID FETCH", set.String()+" "+fetchItems)
+		c.sendAhead("UID FETCH", set.String()+" "+items)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -284,20 +285,20 @@ func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn f
 	if err != nil {
 		return uids, err
 	}
-	items := "(UID BODY.PEEK[HEADER.FIELDS ("
-	for i, f := range fields {
+	for _, f := range fields {
 		if !IsAtom(f) {
 			return uids, leave(fmt.Errorf("asking for headers: %q is not a field name", f))
 		}
-		if i > 0 {
-			items += " "
-		}
-		items += f
 	}
 	r := newReconciler(uids)
-	refused, err := c.pipeline(windows(uids, windowMessages), items+")])", nil, func(UIDSet) handler {
+	on := func(UIDSet) handler {
 		return func(u untagged) error { return c.fetchHeader(r, u, fn) }
-	})
+	}
+	foreseen := len(c.ahead) > 0
+	refused, err := c.pipeline(windows(uids, windowMessages), headerItems(fields), nil, on)
+	if err == nil && refused != nil && foreseen {
+		refused, err = c.pipeline(windows(r.missing(), windowMessages), headerItems(fields), nil, on)
+	}
 	if missing = r.missing(); err == nil && len(missing) == len(r.uids) && refused != nil {
 		err = refused
 	}
@@ -305,6 +306,10 @@ func (c *Conn) Headers(ctx context.Context, uids []uint32, fields []string, fn f
 		err = fmt.Errorf("reading headers from %q: %w", c.selected.Raw, err)
 	}
 	return missing, leave(err)
+}
+
+func headerItems(fields []string) string {
+	return "(UID BODY.PEEK[HEADER.FIELDS (" + strings.Join(fields, " ") + ")])"
 }
 
 func (c *Conn) fetchHeader(r *reconciler, u untagged, fn func(uint32, []byte) error) error {
