@@ -86,6 +86,21 @@ func (r Rows) Key(i int) Key {
 // Gone tells whether the message of row i left the source.
 func (r Rows) Gone(i int) bool { return r.all[i].gone }
 
+// Place is where the message of row i is here. Unpacking whole rows to look at one thing took half the time of planning.
+func (r Rows) Place(i int) Place {
+	p := &r.all[i]
+	return Place{Folder: r.texts[p.placeFolder], UIDValidity: p.placeUIDValidity, UID: p.placeUID}
+}
+
+// Settled is the fate of row i when nothing about it is in doubt, else empty.
+func (r Rows) Settled(i int) Fate {
+	p := &r.all[i]
+	if Stage(r.texts[p.stage]) != Confirmed {
+		return ""
+	}
+	return Fate(r.texts[p.fate])
+}
+
 // Origin is what the source itself calls the letter of row i; 0: it tells nothing.
 func (r Rows) Origin(i int) uint64 {
 	if r.origins == nil {
@@ -99,8 +114,7 @@ func (r Rows) At(i int) Message {
 	p := &r.all[i]
 	return Message{
 		Key: r.Key(i), Stage: Stage(r.texts[p.stage]), Fate: Fate(r.texts[p.fate]), Reason: r.texts[p.reason],
-		Place:    Place{Folder: r.texts[p.placeFolder], UIDValidity: p.placeUIDValidity, UID: p.placeUID},
-		Appended: p.appended,
+		Place: r.Place(i), Appended: p.appended,
 		Digest:   p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
 	}
 }

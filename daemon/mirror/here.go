@@ -83,12 +83,15 @@ func (r *round) familiar(name string) bool {
 func (r *round) recall() map[string]look {
 	present := map[string][]uint32{}
 	for _, f := range r.view.Folders {
-		for row := range f.Rows.All() {
-			name := placeName(f.Folder, row.Place)
+		for i := range f.Rows.Len() {
+			place := f.Rows.Place(i)
+			name := placeName(f.Folder, place)
 			here := r.here[name]
-			if here != nil && row.Place.UID > 0 && row.Place.UIDValidity == here.UIDValidity && row.Stage == ledger.Confirmed &&
-				(row.Fate == ledger.Copied || row.Fate == ledger.Delivered) {
-				present[name] = append(present[name], row.Place.UID)
+			if here == nil || place.UID == 0 || place.UIDValidity != here.UIDValidity {
+				continue
+			}
+			if fate := f.Rows.Settled(i); fate == ledger.Copied || fate == ledger.Delivered {
+				present[name] = append(present[name], place.UID)
 			}
 		}
 	}

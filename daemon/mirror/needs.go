@@ -110,12 +110,13 @@ func (n *needing) destination(d *difference) {
 		n.bodies(name, func(m DestinationMessage) bool { return m.HeaderRead && m.Fingerprint.IsZero() })
 	}
 	renumbered := map[string]bool{}
-	for row := range d.view.Rows.All() {
-		if row.Stage != ledger.Confirmed || row.Fate != ledger.Copied || row.Place.UID == 0 {
+	for i := range d.view.Rows.Len() {
+		place := d.view.Rows.Place(i)
+		if place.UID == 0 || d.view.Rows.Settled(i) != ledger.Copied {
 			continue
 		}
-		name := placeName(d.view.Folder, row.Place)
-		if here := n.view.Destinations[name]; here != nil && !here.Missing && here.UIDValidity != row.Place.UIDValidity {
+		name := placeName(d.view.Folder, place)
+		if here := n.view.Destinations[name]; here != nil && !here.Missing && here.UIDValidity != place.UIDValidity {
 			renumbered[name] = true
 		}
 	}

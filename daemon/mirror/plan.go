@@ -78,18 +78,19 @@ func (p *planner) places() {
 	p.unreachable = map[ledger.Key]bool{}
 	for _, d := range p.folders {
 		astray := map[string][]ledger.Message{}
-		for row := range d.view.Rows.All() {
-			if row.Stage != ledger.Confirmed || row.Fate != ledger.Copied || row.Place.UID == 0 {
+		for i := range d.view.Rows.Len() {
+			place := d.view.Rows.Place(i)
+			if place.UID == 0 || d.view.Rows.Settled(i) != ledger.Copied {
 				continue
 			}
-			name := placeName(d.view.Folder, row.Place)
+			name := placeName(d.view.Folder, place)
 			here := p.view.Destinations[name]
 			switch {
 			case here == nil:
-			case here.UIDValidity != row.Place.UIDValidity: // also when it is missing
-				astray[name] = append(astray[name], row)
-			case !has(here.UIDs, row.Place.UID) && !p.ownMissing(d.view, row):
-				p.removed(row.Key)
+			case here.UIDValidity != place.UIDValidity: // also when it is missing
+				astray[name] = append(astray[name], d.view.Rows.At(i))
+			case !has(here.UIDs, place.UID) && !p.ownMissing(d.view, d.view.Rows.At(i)):
+				p.removed(d.view.Rows.Key(i))
 			}
 		}
 		for _, name := range slices.Sorted(mapKeys(astray)) {
@@ -361,8 +362,12 @@ func (p *planner) gone() {
 	}
 	for i := range p.view.Folders {
 		f := &p.view.Folders[i]
-		for row := range f.Rows.All() {
-			if row.SourceGone && p.follows(row) && !(f.Listed && row.UIDValidity == f.UIDValidity && has(f.UIDs, row.UID)) {
+		for i := range f.Rows.Len() {
+			if !f.Rows.Gone(i) {
+				continue
+			}
+			row := f.Rows.At(i)
+			if p.follows(row) && !(f.Listed && row.UIDValidity == f.UIDValidity && has(f.UIDs, row.UID)) {
 				p.expunge(f, row, ledger.Key{}) // an earlier pass decided it and did not come to do it
 			}
 		}

@@ -247,9 +247,9 @@ func (r *round) lookHere(ctx context.Context, looked map[string]look) error {
 		if f.Afresh != "" {
 			names[f.Afresh] = true
 		}
-		for row := range f.Rows.All() {
-			if row.Place.Folder != "" {
-				names[row.Place.Folder] = true
+		for i := range f.Rows.Len() {
+			if place := f.Rows.Place(i); place.Folder != "" {
+				names[place.Folder] = true
 			}
 		}
 	}

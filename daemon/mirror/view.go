@@ -133,34 +133,47 @@ type flagChange struct {
 	flags string
 }
 
-// compare finds the difference. Both sides are ascending, so one walk is enough.
+// compare finds the difference. All is ascending, so one walk is enough.
 func compare(f *FolderView, policy Policy, g *gathered) *difference {
 	d := &difference{view: f}
 	if !f.Listed {
 		return d
 	}
 	alive := make([]uint32, 0, f.Rows.Len())
-	messages := f.Messages
-	for row := range f.Rows.All() {
-		if row.UIDValidity != f.UIDValidity {
-			if !row.SourceGone {
-				d.stale = append(d.stale, row)
+	uids, messages := f.UIDs, f.Messages
+	for i := range f.Rows.Len() {
+		key, gone := f.Rows.Key(i), f.Rows.Gone(i)
+		if key.UIDValidity != f.UIDValidity {
+			if !gone {
+				d.stale = append(d.stale, f.Rows.At(i))
 			}
 			continue
 		}
-		if !has(f.UIDs, row.UID) {
-			if !row.SourceGone {
-				d.lost = append(d.lost, row)
+		for len(uids) > 0 && uids[0] < key.UID {
+			uids = uids[1:]
+		}
+		for len(messages) > 0 && messages[0].UID < key.UID {
+			messages = messages[1:]
+		}
+		listed, read := len(uids) > 0 && uids[0] == key.UID, len(messages) > 0 && messages[0].UID == key.UID
+		if !listed {
+			if !gone {
+				d.lost = append(d.lost, f.Rows.At(i))
 			}
 			continue
 		}
-		if row.SourceGone {
+		if !gone && !read { // nearly all of them
+			alive = append(alive, key.UID)
+			continue
+		}
+		row := f.Rows.At(i)
+		if gone {
 			d.back = append(d.back, row)
 			if expungedByUs(row) {
 				continue // copied again, as if it had no row
 			}
 		}
-		if _, read := find(f.Messages, row.UID); read && g.lapsed(row, f, policy) {
+		if read && g.lapsed(row, f, policy) {
 			d.lapsed = append(d.lapsed, row)
 			continue
 		} else if read && g.renews(row, f) {
@@ -168,10 +181,7 @@ func compare(f *FolderView, policy Policy, g *gathered) *difference {
 			continue
 		}
 		alive = append(alive, row.UID)
-		for len(messages) > 0 && messages[0].UID < row.UID {
-			messages = messages[1:]
-		}
-		if len(messages) > 0 && messages[0].UID == row.UID && messages[0].FlagsKnown && messages[0].Flags != row.Flags {
+		if read && messages[0].FlagsKnown && messages[0].Flags != row.Flags {
 			d.changed = append(d.changed, flagChange{row, messages[0].Flags})
 		}
 	}
