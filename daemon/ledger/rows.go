@@ -115,7 +115,7 @@ func (r Rows) At(i int) Message {
 	return Message{
 		Key: r.Key(i), Stage: Stage(r.texts[p.stage]), Fate: Fate(r.texts[p.fate]), Reason: r.texts[p.reason],
 		Place: r.Place(i), Appended: p.appended,
-		Digest:   p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
+		Digest: p.digest, Fingerprint: p.fingerprint, Size: p.size, Date: p.date, Flags: r.texts[p.flags], SourceGone: p.gone, Origin: r.Origin(i),
 	}
 }
 

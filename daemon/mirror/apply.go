@@ -150,7 +150,7 @@ func (r *round) allAnswered() bool {
 	r.mu.Lock()
 	lost := r.lost
 	r.mu.Unlock()
-	return !lost && !slices.ContainsFunc(r.pairs, func(pr *pair) bool { return pr.destination != nil && pr.destination.Err() != nil })
+	return !lost && !slices.ContainsFunc(r.pairs, func(pr *pair) bool { return pr.destination != nil && pr.destination.Err() != nil && !pr.aborted })
 }
 
 // finish saves the marks of the folders that were done, and the problems of those that were not.

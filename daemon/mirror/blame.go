@@ -16,18 +16,24 @@ import (
 // guiltyMost is how many messages a pass may find so, a connection each.
 const guiltyMost = 20
 
-// oneByOne takes the guilty messages out of an append, and cuts chunks of one message where the connection ended: of what
-// a broken chunk had not brought, at most one batch had come, so that the guilty one is the next at the latest.
+// brokenChunk is a chunk during which the connection ended. Of what it had not brought, at most one batch had come.
+type brokenChunk struct {
+	wire.UIDRange
+	batch int // messages
+}
+
+// oneByOne takes the guilty messages out of an append, and cuts chunks of one message where the connection ended: the
+// guilty one is the next after a batch at the latest.
 func (r *round) oneByOne(a Append, validity uint32) (alone []chunk, rest []SourceMessage) {
 	if len(r.guilty) == 0 && len(r.broken[a.FolderID]) == 0 { // nearly always: no second list of 100,000 messages
 		return nil, a.Messages
 	}
-	f, counts := r.folders[a.FolderID], map[wire.UIDRange]int{}
+	f, counts := r.folders[a.FolderID], map[brokenChunk]int{}
 	for i, m := range a.Messages {
 		if _, guilty := r.guilty[ledger.Key{FolderID: a.FolderID, UIDValidity: validity, UID: m.UID}]; guilty {
 			continue
 		}
-		near := slices.IndexFunc(r.broken[a.FolderID], func(u wire.UIDRange) bool { return u.Contains(m.UID) && counts[u] <= r.Batch })
+		near := slices.IndexFunc(r.broken[a.FolderID], func(b brokenChunk) bool { return b.Contains(m.UID) && counts[b] <= b.batch })
 		if near < 0 {
 			rest = append(rest, m)
 			continue
@@ -56,6 +62,7 @@ func (r *round) blame(c chunk, err error) error {
 	if !errors.As(err, &broken) {
 		return err
 	}
+	batch := r.batchSize(c.folder)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.alone {
@@ -63,7 +70,7 @@ func (r *round) blame(c chunk, err error) error {
 		return err
 	}
 	uids := uidsOf(c.messages)
-	r.broken[c.folder.ID] = append(r.broken[c.folder.ID], wire.UIDRange{From: slices.Min(uids), To: slices.Max(uids)})
+	r.broken[c.folder.ID] = append(r.broken[c.folder.ID], brokenChunk{wire.UIDRange{From: slices.Min(uids), To: slices.Max(uids)}, batch})
 	return err
 }
 

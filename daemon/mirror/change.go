@@ -72,7 +72,11 @@ func (r *round) learnMade(ctx context.Context, made bool) error {
 	if !made {
 		return nil
 	}
-	here, err := r.pairs[0].destination.Folders(ctx)
+	conn, err := r.pairs[0].to(ctx) // copying may have cost the connection
+	if err != nil {
+		return err
+	}
+	here, err := conn.Folders(ctx)
 	r.learnHere(here)
 	return onDestination(err)
 }
@@ -119,7 +123,7 @@ func (r *round) change(ctx context.Context, stores []StoreFlags, expunges []Expu
 	names := slices.SortedFunc(mapKeys(places), func(a, b string) int { // the longest work first: none ends long after the others
 		return cmp.Or(places[b].len()-places[a].len(), strings.Compare(a, b))
 	})
-	hands := 1 + (len(stores)+len(expunges)+filled)/pairMessages
+	hands := 1 + (len(stores)+len(expunges)+filled)/pairChanges
 	return r.spread(ctx, newQueue(len(names), nil), hands, func(pr *pair, i int, _ claim) error {
 		r.phase("changing", "")
 		return r.changePlace(ctx, pr, names[i], places[names[i]])

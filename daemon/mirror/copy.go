@@ -19,12 +19,13 @@ const (
 	chunkMost     = 5000
 	chunkOctets   = 16 << 20
 	batchMessages = 100
-	batchMost     = 500
-	batchShare    = 100 // of the messages that are here; see batchSize
+	batchMost     = 2000
+	batchShare    = 25 // of the messages that are here; see batchSize
 	batchOctets   = 8 << 20
 	aheadOctets   = 4 << 20 // asked for before it is taken; at least one chunk
-	pairMessages  = 100     // another pair of connections is opened for so much
+	pairMessages  = 600     // another pair of connections is opened for so much
 	pairOctets    = 4 << 20
+	pairChanges   = 1500 // and to change so many
 )
 
 // transientBatches is how many batches may be refused for now before the pass gives up until later.
@@ -118,6 +119,11 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		}
 		return r.blame(c, r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next)))
 	})
+	for _, pr := range r.pairs {
+		if endErr := pr.finish(ctx); err == nil {
+			err = endErr
+		}
+	}
 	r.tellGuilty()
 	return err
 }
@@ -161,11 +167,21 @@ func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk, next wire.Fore
 	if err := r.open(ctx, pr, c); err != nil {
 		return err
 	}
+	w := pr.stream
+	if w == nil {
+		w = &stream{round: r, pair: pr}
+		pr.stream = w
+	}
+	if pr.destination != nil && pr.destination.Err() != nil { // a new connection would hide that an answer was lost
+		if err := pr.finish(ctx); err != nil {
+			return err
+		}
+	}
+	w.chunk = c
 	if _, err := pr.to(ctx); err != nil {
 		return err
 	}
 	uids := uidsOf(c.messages)
-	w := &stream{round: r, pair: pr, chunk: c}
 	var taken error
 	missing, err := pr.source.FetchAhead(ctx, uids, next, func(m wire.Message) error {
 		taken = w.take(ctx, m)
@@ -174,7 +190,7 @@ func (r *round) copyChunk(ctx context.Context, pr *pair, c chunk, next wire.Fore
 	if taken == nil { // what take returns says itself where it comes from
 		err = onSource(err)
 	}
-	err = w.finish(ctx, err)
+	err = w.end(ctx, err)
 	if errors.Is(err, errStopped) || errors.Is(err, errLeft) {
 		return nil
 	}

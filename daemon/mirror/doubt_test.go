@@ -16,8 +16,9 @@ import (
 func TestDeadConnectionLeavesTheWholePassInDoubt(t *testing.T) {
 	l := newLab(t, labOptions{})
 	var inbox, work []int
-	for n := range 60 { // so many that each folder gets a pair of connections
-		inbox, work = append(inbox, n+1), append(work, n+101)
+	const each = 310 // so many that each folder gets a pair of connections
+	for n := range each {
+		inbox, work = append(inbox, n+1), append(work, n+1001)
 	}
 	l.put("INBOX", inbox...)
 	l.put("Work", work...)
@@ -45,12 +46,12 @@ func TestDeadConnectionLeavesTheWholePassInDoubt(t *testing.T) {
 		},
 	})
 	l.options.Destination = l.to(p.address())
-	l.options.Pairs = 2
+	l.options.Pairs, l.options.Batch = 2, each
 	if result, err := mirror.Pass(l.ctx(), l.options); err == nil {
 		t.Fatalf("the pass with a dead connection ended well: %+v", result)
 	}
-	if rows := l.rows(); rows["intended"] != 120 {
-		t.Errorf("rows after the pass: %v, want all 120 in doubt", rows)
+	if rows := l.rows(); rows["intended"] != 2*each {
+		t.Errorf("rows after the pass: %v, want all %d in doubt", rows, 2*each)
 	}
 	var release sync.Once
 	l.options.Fence = func(ctx context.Context) error {
@@ -61,5 +62,5 @@ func TestDeadConnectionLeavesTheWholePassInDoubt(t *testing.T) {
 	l.do(l.options.Fence(l.ctx())) // what is still under way arrives
 	l.wantNumbers("INBOX", inbox...)
 	l.wantNumbers("Work", work...)
-	l.wantRows(map[string]int{"copied": 120})
+	l.wantRows(map[string]int{"copied": 2 * each})
 }

@@ -80,6 +80,9 @@ func (r *round) notify(ctx context.Context, pr *pair, when moment) error {
 	if err != nil || n.IntentUIDNext != 0 || !r.noticeDue(n, when) {
 		return err
 	}
+	if err := pr.finish(ctx); err != nil {
+		return err
+	}
 	s, err := r.standing(ctx, when)
 	if err != nil || n.Revision > 0 && !s.Complete && s.Copied == n.Copied {
 		return err

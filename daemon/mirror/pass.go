@@ -32,7 +32,7 @@ func Pass(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	began := o.Now()
-	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, broken: map[int64][]wire.UIDRange{}, guilty: map[ledger.Key]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
+	p := &pass{Options: o, id: strings.ToLower(rand.Text()[:8]), breaks: map[string]int{}, why: map[string]error{}, broken: map[int64][]brokenChunk{}, guilty: map[ledger.Key]error{}, writer: o.Ledger.Writer(o.Account.ID, o.Lease)}
 	if err = p.rounds(ctx); err == nil {
 		err = p.dropKept(ctx)
 	}
@@ -59,7 +59,7 @@ type pass struct {
 	progress Progress
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
-	broken   map[int64][]wire.UIDRange // of chunks during which the connection ended, by folder
+	broken   map[int64][]brokenChunk // during which the connection ended, by folder
 	guilty   map[ledger.Key]error      // messages over which it ended, alone
 	stepwise bool                      // the source is asked nothing ahead any more
 	names    map[int64]string

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -165,6 +166,9 @@ type pair struct {
 	examined    string // the folder that is open at the source
 	validity    uint32 // and its UIDVALIDITY
 
+	stream  *stream // of the chunks that it copies
+	aborted bool    // the destination's connection ended over a batch that was not sent, and all that was sent had its answer
+
 	ahead map[int]int64 // pieces of work that wait for this pair and were asked for, with their sizes
 
 	warming chan struct{} // closed when warm has ended; until then source is not ours
@@ -230,7 +234,7 @@ func (p *pair) from(ctx context.Context) (sourceConn, error) {
 func (p *pair) to(ctx context.Context) (destinationConn, error) {
 	if p.destination != nil && p.destination.Err() != nil { // nothing of it is in doubt: that would have ended the pass
 		_ = p.destination.Close()
-		p.destination = nil
+		p.destination, p.aborted = nil, false
 	}
 	if p.destination == nil {
 		conn, err := destination.Dial(ctx, p.o.Destination)
@@ -240,6 +244,17 @@ func (p *pair) to(ctx context.Context) (destinationConn, error) {
 		p.destination = stepped{conn, p.o.Step}
 	}
 	return p.destination, nil
+}
+
+// finish reads the answer that the last chunk left, before anything else is asked of the destination.
+func (p *pair) finish(ctx context.Context) error {
+	if p.stream == nil {
+		return nil
+	}
+	if err := p.stream.finish(ctx, nil); !errors.Is(err, errLeft) { // which the folder's problem tells
+		return err
+	}
+	return nil
 }
 
 // waiting is the size of all that waits for this pair.

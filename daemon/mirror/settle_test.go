@@ -123,11 +123,10 @@ func TestChunksAreLargeWhileMuchIsLeftAndSmallAtTheEnd(t *testing.T) {
 }
 
 func TestBatchesGrowWithTheFolderThatTheyGoTo(t *testing.T) {
-	for here, want := range map[uint32]int{0: batchMessages, 10_000: batchMessages, 40_000: 400, 1_000_000: batchMost} {
+	for here, want := range map[uint32]int{0: batchMessages, 2500: batchMessages, 10_000: 400, 40_000: 1600, 1_000_000: batchMost} {
 		place := &hereMark{Mark: ledger.Mark{Messages: here}}
 		r := &round{pass: &pass{Options: Options{Batch: batchMessages}}, here: map[string]*hereMark{"Archive": place}}
-		s := &stream{round: r, chunk: chunk{folder: &ledger.Folder{DestinationName: "Archive"}}}
-		if got := s.batchSize(); got != want {
+		if got := r.batchSize(&ledger.Folder{DestinationName: "Archive"}); got != want {
 			t.Errorf("beside %d messages a batch of %d, want %d", here, got, want)
 		}
 	}
@@ -154,5 +153,22 @@ func TestChunksOfTheInboxAreOneFetchEach(t *testing.T) {
 	}
 	if next != len(messages) {
 		t.Errorf("chunks have %d messages, want %d", next, len(messages))
+	}
+}
+
+// A batch into a large folder is large: the message over which the connection ended may stand behind all of it.
+func TestTheGuiltyMessageIsLookedForAsFarAsABatchReaches(t *testing.T) {
+	f := &ledger.Folder{ID: 1, DestinationName: "Archive"}
+	r := newRound(&pass{Options: Options{Batch: batchMessages}, broken: map[int64][]brokenChunk{}})
+	r.folders[f.ID] = f
+	r.here["Archive"] = &hereMark{Mark: ledger.Mark{Messages: 10_000}}
+	messages := make([]SourceMessage, 5000)
+	for i := range messages {
+		messages[i].UID = uint32(i + 1)
+	}
+	_ = r.blame(chunk{folder: f, messages: messages}, &folderBreak{folder: "Archive"})
+	alone, rest := r.oneByOne(Append{FolderID: f.ID, Messages: messages}, 0)
+	if len(alone) != 401 || len(alone)+len(rest) != len(messages) { // a batch, and one
+		t.Errorf("%d messages are tried alone, %d not", len(alone), len(rest))
 	}
 }

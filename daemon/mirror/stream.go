@@ -12,7 +12,8 @@ import (
 	"mailstork/daemon/mirror/wire"
 )
 
-// stream carries one chunk from source to destination: while the server stores one batch, the next is on its way.
+// stream carries chunks from source to destination over one pair: while the server stores one batch, the next is on its
+// way, also when that is of the next chunk.
 type stream struct {
 	*round
 	pair   *pair
@@ -24,6 +25,7 @@ type stream struct {
 
 // pending is a batch and the rows of its messages.
 type pending struct {
+	chunk  chunk
 	batch  batch
 	rows   []ledger.Message
 	octets int64
@@ -34,13 +36,13 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 	if s.stop(nil) != nil {
 		return errStopped
 	}
-	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= s.batchSize() || s.open.octets+m.Size > batchOctets) {
+	if s.open != nil && (s.open.batch.Full() || len(s.open.rows) >= s.batchSize(s.chunk.folder) || s.open.octets+m.Size > batchOctets) {
 		if err := s.send(ctx); err != nil {
 			return err
 		}
 	}
 	if s.open == nil {
-		s.open = &pending{batch: s.pair.destination.BeginAppend(s.chunk.folder.DestinationName)}
+		s.open = &pending{chunk: s.chunk, batch: s.pair.destination.BeginAppend(s.chunk.folder.DestinationName)}
 	}
 	row, item := s.row(&m)
 	s.reader.begin(m.Body)
@@ -57,11 +59,11 @@ func (s *stream) take(ctx context.Context, m wire.Message) error {
 
 // batchSize grows with the folder: behind each APPEND to a Maildir, Dovecot 2.3 reads its whole list of files and writes
 // its whole list of UIDs.
-func (s *stream) batchSize() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	here := int(s.here[s.chunk.folder.DestinationName].Messages)
-	return max(s.Batch, min(here/batchShare, batchMost))
+func (r *round) batchSize(f *ledger.Folder) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	here := int(r.here[f.DestinationName].Messages)
+	return max(r.Batch, min(here/batchShare, batchMost))
 }
 
 // row is what the ledger shall know of a message, and item what is stored with it. The listing's word on flags and
@@ -114,24 +116,27 @@ func (s *stream) refusedAdd(err error, row ledger.Message) error {
 	}
 	rows := append(s.open.rows, row)
 	s.open = nil
-	return s.refused(err, rows)
+	return s.refused(err, s.chunk, rows)
 }
 
 // refused decides about the messages of a batch that was refused.
-func (s *stream) refused(err error, rows []ledger.Message) error {
+func (s *stream) refused(err error, c chunk, rows []ledger.Message) error {
 	var refusal *destination.Refusal
 	errors.As(err, &refusal)
 	switch {
 	case refusal.Reason == destination.RefusedQuota:
 		return s.stop(onDestination(err))
 	case refusal.Reason == destination.RefusedFolder:
-		s.problem(s.chunk.folder.ID, "its place here vanished during the pass: %v", err)
+		s.problem(c.folder.ID, "its place here vanished during the pass: %v", err)
+		if c.folder != s.chunk.folder { // which needs no more: the present one goes on
+			return nil
+		}
 		return errLeft
 	case transient(err) && s.transientAgain():
 		return s.stop(onDestination(err))
 	}
 	for _, row := range rows {
-		s.suspect(s.chunk, row)
+		s.suspect(c, row)
 	}
 	return nil
 }
@@ -189,6 +194,7 @@ func (s *stream) wait(ctx context.Context) (confirmed []ledger.Message, err erro
 		return nil, nil
 	}
 	s.sent = nil
+	place := sent.chunk.folder.DestinationName
 	appended, err := sent.batch.Wait(ctx)
 	var refusal *destination.Refusal
 	switch {
@@ -196,16 +202,16 @@ func (s *stream) wait(ctx context.Context) (confirmed []ledger.Message, err erro
 		for i := range sent.rows {
 			sent.rows[i].Place = ledger.Place{UIDValidity: appended.UIDValidity, UID: appended.UIDs[i]}
 		}
-		s.arrived(s.chunk.folder.DestinationName, appended)
+		s.arrived(place, appended)
 		s.count(len(sent.rows), sent.octets)
 		return sent.rows, nil
 	case errors.Is(err, destination.ErrNoAppendUID):
-		s.inDoubt(s.chunk.folder.DestinationName)
+		s.inDoubt(place)
 		s.count(len(sent.rows), sent.octets)
 		return nil, nil
 	case errors.As(err, &refusal) && s.pair.destination.Err() == nil:
-		s.inDoubt(s.chunk.folder.DestinationName)
-		return nil, s.refused(err, sent.rows)
+		s.inDoubt(place)
+		return nil, s.refused(err, sent.chunk, sent.rows)
 	}
 	s.lostAnswer()
 	return nil, onDestination(err)
@@ -219,15 +225,33 @@ func (r *round) lostAnswer() {
 	r.lost = true
 }
 
-// finish ends the stream. After an error nothing new is sent; what was sent still gets its answer if it can.
-func (s *stream) finish(ctx context.Context, err error) error {
+// end sends what is left of a chunk. Its answer may wait until the next chunk is on its way, or finish. After an error
+// nothing new is sent; what was sent still gets its answer if it can.
+func (s *stream) end(ctx context.Context, err error) error {
 	if err == nil {
 		err = s.send(ctx)
 	}
+	if err == nil {
+		return nil
+	}
+	return s.finish(ctx, err)
+}
+
+// abort drops the batch that is being filled. Nothing of it takes effect, so that a connection which ends only for it
+// leaves nothing in doubt.
+func (s *stream) abort() {
+	alive := s.pair.destination.Err() == nil
+	s.open.batch.Abort()
+	s.open = nil
+	s.pair.aborted = s.pair.aborted || alive
+}
+
+// finish reads the last answer.
+func (s *stream) finish(ctx context.Context, err error) error {
 	confirmed, waitErr := s.wait(ctx)
 	recordErr := s.recordBatch(ctx, confirmed, nil)
 	if s.open != nil {
-		s.open.batch.Abort()
+		s.abort()
 	}
 	// A lost answer must not hide behind a lesser error: it is what makes the next round fence.
 	for _, e := range []error{waitErr, err, recordErr} {

@@ -364,7 +364,7 @@ func refusals() []Profile {
 			Does:  "copies over the connection that it has, and tells",
 			Reads: "source: few-connections: no other one was let in beside those that are open, and the pass goes on with them: logging in as \"anna@example.org\": the server answered AUTHENTICATE with \"NO [LIMIT] too many connections\"",
 			Quirk: Quirk{
-				Seed: func(s *Store) { s.Folder("Letters").Fill(400) },
+				Seed: func(s *Store) { s.Folder("Letters").Fill(1300) },
 				Instead: func(s *Server, c Command) (string, bool) {
 					if c.Verb == "UID FETCH" && c.Folder == "Letters" && strings.Contains(c.Args, "BODY.PEEK[]") {
 						s.counts["copied"]++ // by the connection that is in; then there is room for the next pass

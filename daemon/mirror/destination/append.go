@@ -56,18 +56,15 @@ func (b *Batch) Full() bool { return b.n > 0 && !b.c.Has("MULTIAPPEND") }
 // Len is the number of messages added.
 func (b *Batch) Len() int { return b.n }
 
-// BodyError says that the body handed to Add could not be read: the fault lies with
-// whoever gave it, not with the destination.
-type BodyError struct{ Err error }
-
-func (e *BodyError) Error() string { return fmt.Sprintf("reading the message to append: %v", e.Err) }
-func (e *BodyError) Unwrap() error { return e.Err }
+// BodyError says that the body handed to Add could not be read.
+type BodyError = wire.BodyError
 
 // Add streams one message. unkept names the flags, keywords and dates that Dovecot
 // cannot keep ("INTERNALDATE …" for a date). A *Refusal with Reason RefusedMessage
 // and Index -1 leaves the batch as it was; after any other error the batch is over
-// and nothing of it was stored: a *Refusal leaves the connection usable (see Err),
-// any other error does not.
+// and nothing of it was stored: a *Refusal leaves the connection usable (see Err);
+// after a *BodyError the batch before can be waited for, and then Abort must follow;
+// any other error ends the connection.
 func (b *Batch) Add(ctx context.Context, it Item, body io.Reader) (unkept []string, err error) {
 	if b.over || b.sent || b.Full() {
 		return nil, errors.New("appending: the batch takes no further message")
@@ -103,29 +100,16 @@ func (b *Batch) add(it Item, body io.Reader) (unkept []string, err error) {
 		}
 	}
 	b.cmd.Announce(it.Size, it.Size > syncAbove || !b.c.Has("LITERAL+"))
-	r := &watched{r: body}
-	if err = b.cmd.Stream(r, it.Size); err == nil {
+	err = b.cmd.Stream(body, it.Size)
+	var cut *BodyError
+	switch {
+	case err == nil:
 		b.n++
 		return unkept, nil
-	}
-	if r.err != nil {
-		return unkept, &BodyError{Err: r.err}
+	case errors.As(err, &cut):
+		return unkept, cut
 	}
 	return unkept, b.refusal(err, false)
-}
-
-// watched remembers why reading ended.
-type watched struct {
-	r   io.Reader
-	err error
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
-	if err != nil && err != io.EOF {
-		w.err = err
-	}
-	return n, err
 }
 
 // keepableDate returns the nearest date that Dovecot 2.3.19 keeps. A date before

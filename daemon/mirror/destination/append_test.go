@@ -235,23 +235,53 @@ func TestWhatDovecotCannotKeepIsNamed(t *testing.T) {
 }
 
 // A body that ends early must not be filled up with the next command.
-func TestAShortBodyEndsTheConnectionAndStoresNothing(t *testing.T) {
+func TestAShortBodyStoresNothingAndCostsTheConnection(t *testing.T) {
 	l := newLab(t, testbed.DestinationOptions{})
+	var be *destination.BodyError
 	c := l.dial(t)
 	b := c.BeginAppend("INBOX")
 	_, err := b.Add(ctx(t), destination.Item{Size: 100}, strings.NewReader("short"))
-	if !errors.Is(err, io.ErrUnexpectedEOF) || c.Err() == nil {
-		t.Errorf("got %v and %v, want an unexpected end", err, c.Err())
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &be) {
+		t.Errorf("got %v, want an unexpected end of the body", err)
+	}
+	if err := c.Create(ctx(t), strings.Repeat("Filled up ", 20)); err == nil || !strings.Contains(err.Error(), "cut short") || c.Err() == nil { // more than what is missing
+		t.Errorf("another command: %v, %v", err, c.Err())
 	}
 	c = l.dial(t)
 	b = c.BeginAppend("INBOX")
 	_, err = b.Add(ctx(t), destination.Item{Size: 100}, io.MultiReader(strings.NewReader("x"), failing{}))
-	var be *destination.BodyError
-	if !errors.As(err, &be) || c.Err() == nil {
+	if !errors.As(err, &be) {
 		t.Errorf("got %v, want the error of the body", err)
+	}
+	if b.Abort(); c.Err() == nil {
+		t.Error("the connection outlives a message that was cut short")
 	}
 	l.fence(t)
 	if n := count(t, l.owner(t), "INBOX"); n != 0 {
+		t.Errorf("%d messages landed", n)
+	}
+}
+
+// What was sent has its answer, whatever becomes of the message behind it.
+func TestABodyThatFailsLeavesTheBatchBeforeItsAnswer(t *testing.T) {
+	l := newLab(t, testbed.DestinationOptions{})
+	c := l.dial(t)
+	first, second := c.BeginAppend("INBOX"), c.BeginAppend("INBOX")
+	if _, err := first.Add(ctx(t), destination.Item{Size: 5}, strings.NewReader("A: b\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Send(ctx(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Add(ctx(t), destination.Item{Size: 1 << 19}, io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<18)), failing{})); err == nil {
+		t.Error("a body that failed was taken")
+	}
+	if appended, err := first.Wait(ctx(t)); err != nil || len(appended.UIDs) != 1 {
+		t.Errorf("the batch before: %v, %v", appended, err)
+	}
+	second.Abort()
+	l.fence(t)
+	if n := count(t, l.owner(t), "INBOX"); n != 1 {
 		t.Errorf("%d messages landed", n)
 	}
 }

@@ -64,6 +64,10 @@ func (c *Conn) start(verb string, on handler) *Command {
 	}
 	c.seq++
 	cmd := &Command{c: c, tag: c.tag + strconv.Itoa(c.seq), verb: verb, on: on}
+	if c.partial { // or what follows would be read as the rest of a message
+		cmd.err = c.broken(errCut)
+		return cmd
+	}
 	if c.opt.ReadOnly && !readOnlyVerbs[verb] {
 		panic("invariant L5: " + verb + " on a read-only connection")
 	}
@@ -147,25 +151,52 @@ func (cmd *Command) Announce(size int64, synchronise bool) {
 	}
 }
 
-// Stream sends exactly size octets of body as the literal just announced. A short
-// body breaks the connection: nothing of the command takes effect.
+var errCut = errors.New("a command before it was cut short")
+
+// Stream sends exactly size octets of body as the literal just announced. When the
+// body fails or is short, nothing of the command takes effect; the answers to those
+// before it can still be read, and any other command ends the connection.
 func (cmd *Command) Stream(body io.Reader, size int64) error {
 	if cmd.err != nil {
 		return cmd.err
 	}
-	n, err := io.Copy(cmd.c.w, io.LimitReader(body, size))
-	if err == nil && n < size {
-		err = fmt.Errorf("sending a message: it has %d octets instead of %d: %w", n, size, io.ErrUnexpectedEOF)
-	}
-	if err != nil {
+	from := &failing{r: io.LimitReader(body, size)}
+	n, err := io.Copy(cmd.c.w, from)
+	switch {
+	case from.err != nil:
+		cmd.err = &BodyError{from.err}
+	case err != nil:
 		cmd.err = cmd.c.broken(err)
+	case n < size:
+		cmd.err = &BodyError{fmt.Errorf("it has %d octets instead of %d: %w", n, size, io.ErrUnexpectedEOF)}
 	}
 	return cmd.err
 }
 
+// BodyError says that the body handed to Stream failed or was short: the fault lies
+// with whoever gave it, not with the server.
+type BodyError struct{ Err error }
+
+func (e *BodyError) Error() string { return fmt.Sprintf("reading the message to append: %v", e.Err) }
+func (e *BodyError) Unwrap() error { return e.Err }
+
+// failing remembers why reading failed.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
 // End sends the line end, and with flush everything before it.
 func (cmd *Command) End(flush bool) error {
-	if cmd.done {
+	if cmd.done || cmd.err != nil {
 		return cmd.err
 	}
 	cmd.write("\r\n")
