@@ -35,7 +35,7 @@ func (r *round) warm(ctx context.Context) {
 			fresh += int(s.Messages)
 		}
 	}
-	for _, pr := range r.pairs[1:min(len(r.pairs), 1+fresh/pairMessages)] {
+	for _, pr := range r.pairs[1:min(len(r.pairs), 1+fresh/r.PairMessages)] {
 		pr.warm(ctx)
 	}
 }

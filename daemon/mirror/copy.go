@@ -23,9 +23,9 @@ const (
 	batchShare    = 25 // of the messages that are here; see batchSize
 	batchOctets   = 8 << 20
 	aheadOctets   = 4 << 20 // asked for before it is taken; at least one chunk
-	pairMessages  = 600     // another pair of connections is opened for so much
-	pairOctets    = 4 << 20
-	pairChanges   = 1500 // and to change so many
+	pairMessages  = 600     // see Options.PairMessages
+	pairOctets    = 4 << 20 // another pair of connections is opened for so much
+	pairChanges   = 1500    // and to change so many
 )
 
 // transientBatches is how many batches may be refused for now before the pass gives up until later.
@@ -92,7 +92,7 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 	}
 	ordered := func(i int) bool { return chunks[i].folder.DestinationName == inbox }
 	queue := newQueue(len(chunks), ordered)
-	queue.source = true
+	queue.source, queue.end = true, func(pr *pair) error { return pr.finish(ctx) }
 	err := r.spread(ctx, queue, r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
 		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
@@ -119,11 +119,6 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 		}
 		return r.blame(c, r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next)))
 	})
-	for _, pr := range r.pairs {
-		if endErr := pr.finish(ctx); err == nil {
-			err = endErr
-		}
-	}
 	r.tellGuilty()
 	return err
 }
@@ -141,7 +136,7 @@ func (r *round) hands(chunks []chunk) int {
 	for _, c := range chunks {
 		messages, octets = messages+len(c.messages), octets+c.octets()
 	}
-	return 1 + max(messages/pairMessages, int(octets/pairOctets))
+	return 1 + max(messages/r.PairMessages, int(octets/pairOctets))
 }
 
 func uidsOf(messages []SourceMessage) []uint32 {

@@ -16,9 +16,9 @@ import (
 func TestDeadConnectionLeavesTheWholePassInDoubt(t *testing.T) {
 	l := newLab(t, labOptions{})
 	var inbox, work []int
-	const each = 310 // so many that each folder gets a pair of connections
+	const each = 60
 	for n := range each {
-		inbox, work = append(inbox, n+1), append(work, n+1001)
+		inbox, work = append(inbox, n+1), append(work, n+101)
 	}
 	l.put("INBOX", inbox...)
 	l.put("Work", work...)
@@ -46,7 +46,7 @@ func TestDeadConnectionLeavesTheWholePassInDoubt(t *testing.T) {
 		},
 	})
 	l.options.Destination = l.to(p.address())
-	l.options.Pairs, l.options.Batch = 2, each
+	l.options.Pairs, l.options.PairMessages = 2, each // each folder gets a pair of connections
 	if result, err := mirror.Pass(l.ctx(), l.options); err == nil {
 		t.Fatalf("the pass with a dead connection ended well: %+v", result)
 	}

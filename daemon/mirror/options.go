@@ -42,8 +42,10 @@ type Options struct {
 	// Tell is told how far the account is, at the moments at which a notice may be written; nil: nobody is. Never called
 	// twice at once.
 	Tell func(Standing)
-	// Pairs is the number of connections to each side; 0 means 2.
-	Pairs int
+	// Pairs is the number of connections to each side; 0 means 2. Another one is opened for each PairMessages that are
+	// new; 0 means 600: for fewer, logging in and opening folders costs more than it brings.
+	Pairs        int
+	PairMessages int
 	// Batch is the most messages of one APPEND; 0 means 100.
 	Batch int
 	// CompareEvery is how long listings of changes are trusted before both sides are compared in full; 0 means a day.
@@ -67,6 +69,9 @@ func (o Options) filled() (Options, error) {
 	}
 	if o.Pairs <= 0 {
 		o.Pairs = defaultPairs
+	}
+	if o.PairMessages <= 0 {
+		o.PairMessages = pairMessages
 	}
 	if o.Batch <= 0 {
 		o.Batch = batchMessages

@@ -60,8 +60,8 @@ type pass struct {
 	breaks   map[string]int // source folder → how often it ended the connection
 	why      map[string]error
 	broken   map[int64][]brokenChunk // during which the connection ended, by folder
-	guilty   map[ledger.Key]error      // messages over which it ended, alone
-	stepwise bool                      // the source is asked nothing ahead any more
+	guilty   map[ledger.Key]error    // messages over which it ended, alone
+	stepwise bool                    // the source is asked nothing ahead any more
 	names    map[int64]string
 	fresh    int
 	early    int // of those, before everything else
@@ -316,13 +316,21 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 			}
 			return more()
 		}
-		group.Go(func() error {
+		group.Go(func() (err error) {
 			if n > 0 && q.source {
 				if in, err := r.joins(ctx, pr); !in {
 					q.giveBack(pr, mine)
 					return err
 				}
 			}
+			defer func() {
+				if q.end == nil {
+					return
+				}
+				if endErr := q.end(pr); endErr != nil && err == nil {
+					err = r.stop(endErr)
+				}
+			}()
 			for {
 				if len(mine) == 0 {
 					if _, ok := more(); !ok {

@@ -407,13 +407,13 @@ func TestRebuiltIndexAtTheSourceIsComparedInFull(t *testing.T) {
 // Dovecot counts the owner's own mail programs together with us: with room for two, it lets one of ours in.
 func TestSourceWithRoomForOneConnectionIsCopiedWhole(t *testing.T) {
 	l := newLab(t, labOptions{source: testbed.SourceOptions{ExtraConfig: "mail_max_userip_connections = 2"}})
-	numbers := make([]int, 1300)
+	numbers := make([]int, 300)
 	for i := range numbers {
 		numbers[i] = i
 	}
-	l.put("INBOX", numbers[:650]...)
-	l.put("Old", numbers[650:]...)
-	l.options.Pairs = 4
+	l.put("INBOX", numbers[:150]...)
+	l.put("Old", numbers[150:]...)
+	l.options.Pairs, l.options.PairMessages = 4, 100
 	result := l.pass()
 	if result.Appended != len(numbers) {
 		t.Errorf("appended %d", result.Appended)

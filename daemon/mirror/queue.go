@@ -8,8 +8,9 @@ import (
 // queue hands out pieces of work in their order. Those that are ordered all go to one pair: UIDs of the inbox shall
 // rise here as they do at the source, since many mail programs show a folder in the order of its UIDs.
 type queue struct {
-	ordered func(i int) bool // nil: none
-	source  bool             // the work needs a connection to the source; a pair that gets none leaves it to the others
+	ordered func(i int) bool     // nil: none
+	source  bool                 // the work needs a connection to the source; a pair that gets none leaves it to the others
+	end     func(pr *pair) error // of the work of a pair that did some; nil: nothing
 	mu      sync.Mutex
 	left    []int
 	owner   *pair // of the ordered ones

@@ -126,7 +126,7 @@ func (b *Bench) accept(l *net.TCPListener) {
 
 func (b *Bench) options() mirror.Options {
 	o := mirror.Options{
-		Account: b.account, Ledger: b.ledger, KeepDir: b.keepDir, Pairs: b.scenario.pairs(), Batch: b.scenario.batch,
+		Account: b.account, Ledger: b.ledger, KeepDir: b.keepDir, Pairs: b.scenario.pairs(), PairMessages: b.scenario.pairMessages(), Batch: b.scenario.batch,
 		Source: source.Options{
 			Server: account.Source{Host: "127.0.0.1", Port: b.there.Addr().(*net.TCPAddr).Port, TLS: account.TLSNone},
 			User:   owner, IdleTimeout: patience,

@@ -148,6 +148,14 @@ func (s *Scenario) pairs() int {
 	return 1
 }
 
+// pairMessages lets the few messages of the matrix come over all connections.
+func (s *Scenario) pairMessages() int {
+	if s.both {
+		return 1
+	}
+	return 0
+}
+
 const (
 	minute = time.Minute
 	head   = "From: a@old.example\r\nTo: anna@example.org\r\nDate: Fri, 17 Jul 2020 02:44:25 +0000\r\nMessage-ID: <%s@old.example>\r\nSubject: %s\r\n\r\n%s\r\n"
