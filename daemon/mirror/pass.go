@@ -305,16 +305,10 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 		}
 		pr := welcome[n]
 		more := func() (i int, ok bool) {
-			if i, ok = q.take(pr); ok {
+			if i, ok = q.takeAhead(pr, len(mine), len(welcome)); ok {
 				mine = append(mine, i)
 			}
 			return i, ok
-		}
-		fair := func() (i int, ok bool) {
-			if len(welcome) > 1 && (len(mine)+1)*len(welcome) > q.len() { // the others would soon have nothing to do
-				return 0, false
-			}
-			return more()
 		}
 		group.Go(func() (err error) {
 			if n > 0 && q.source {
@@ -333,16 +327,18 @@ func (r *round) spread(ctx context.Context, q *queue, pairs int, work func(pr *p
 			}()
 			for {
 				if len(mine) == 0 {
-					if _, ok := more(); !ok {
+					i, ok := q.take(pr)
+					if !ok {
 						return nil
 					}
+					mine = append(mine, i)
 				}
 				i := mine[0]
 				mine = mine[1:]
 				if err := r.stop(nil); err != nil {
 					return nil // the one who stopped tells why
 				}
-				if err := work(pr, i, fair); err != nil {
+				if err := work(pr, i, more); err != nil {
 					return r.stop(err)
 				}
 			}

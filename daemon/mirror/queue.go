@@ -24,7 +24,11 @@ func newQueue(n int, ordered func(i int) bool) *queue {
 	return q
 }
 
-func (q *queue) take(pr *pair) (i int, ok bool) {
+func (q *queue) take(pr *pair) (i int, ok bool) { return q.takeAhead(pr, 0, 1) }
+
+// takeAhead is for a pair that has so many pieces already: of those that the other pairs could do as well it gets no more than
+// its share, or they would soon have nothing to do.
+func (q *queue) takeAhead(pr *pair, has, pairs int) (i int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at := slices.IndexFunc(q.left, func(i int) bool {
@@ -34,6 +38,10 @@ func (q *queue) take(pr *pair) (i int, ok bool) {
 		return 0, false
 	}
 	i = q.left[at]
+	its := q.ordered != nil && q.ordered(i) && q.owner == pr
+	if !its && pairs > 1 && (has+1)*pairs > len(q.left) {
+		return 0, false
+	}
 	q.left = slices.Delete(q.left, at, at+1)
 	if q.ordered != nil && q.ordered(i) {
 		q.owner = pr

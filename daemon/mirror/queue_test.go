@@ -70,14 +70,14 @@ func TestEachPairGetsItsPieceHoweverQuickTheOthersAre(t *testing.T) {
 }
 
 func TestAPairAsksAheadForNoMoreThanItsShare(t *testing.T) {
-	for _, c := range []struct{ pieces, pairs, want int }{{4, 2, 1}, {3, 2, 0}, {12, 2, 3}, {12, 4, 1}, {7, 1, 6}} {
+	for _, c := range []struct{ pieces, ordered, pairs, want int }{{4, 0, 2, 1}, {3, 0, 2, 0}, {12, 0, 2, 3}, {12, 0, 4, 1}, {7, 0, 1, 6}, {7, 6, 2, 5}} {
 		pairs := make([]*pair, c.pairs)
 		for i := range pairs {
 			pairs[i] = &pair{}
 		}
 		r := &round{pass: &pass{}, pairs: pairs}
 		begun, got := make(chan struct{}), 0
-		err := r.spread(t.Context(), newQueue(c.pieces, nil), c.pairs, func(pr *pair, i int, more claim) error {
+		err := r.spread(t.Context(), newQueue(c.pieces, func(i int) bool { return i < c.ordered }), c.pairs, func(pr *pair, i int, more claim) error {
 			switch {
 			case i == 0: // while all others are at their first pieces
 				for _, ok := more(); ok; _, ok = more() {
