@@ -95,8 +95,15 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 	queue.source, queue.end = true, func(pr *pair) error { return pr.finish(ctx) }
 	err := r.spread(ctx, queue, r.hands(chunks), func(pr *pair, i int, more claim) error {
 		c := chunks[i]
-		if _, asked := pr.ahead[i]; asked { // behind an EXAMINE of its own
-			delete(pr.ahead, i)
+		_, asked := pr.ahead[i]
+		delete(pr.ahead, i)
+		if !asked {
+			var err error
+			if asked, err = r.askForChunk(ctx, pr, c); err != nil {
+				return r.blame(c, r.folderError(ctx, pr, c.folder, err))
+			}
+		}
+		if asked { // behind an EXAMINE of its own
 			pr.examined = ""
 		}
 		if r.hasProblem(c.folder.ID) {
@@ -115,12 +122,32 @@ func (r *round) copyAll(ctx context.Context, appends []Append) error {
 				return wire.Visit{}, false
 			}
 			pr.ahead[j] = chunks[j].octets()
-			return wire.Visit{Raw: chunks[j].folder.SourceName, Fetch: uidsOf(chunks[j].messages)}, true
+			return chunks[j].visit(), true
 		}
 		return r.blame(c, r.folderError(ctx, pr, c.folder, r.copyChunk(ctx, pr, c, next)))
 	})
 	r.tellGuilty()
 	return err
+}
+
+// askForChunk sends the EXAMINE and the FETCH of a chunk in one flight, unless its folder is open.
+func (r *round) askForChunk(ctx context.Context, pr *pair, c chunk) (asked bool, err error) {
+	if r.stepwise || pr.examined == c.folder.SourceName || r.hasProblem(c.folder.ID) {
+		return false, nil
+	}
+	conn, err := pr.from(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = conn.Ahead(ctx, func() (wire.Visit, bool) {
+		asked = !asked
+		return c.visit(), asked
+	})
+	return true, onSource(err)
+}
+
+func (c chunk) visit() wire.Visit {
+	return wire.Visit{Raw: c.folder.SourceName, Fetch: uidsOf(c.messages)}
 }
 
 func (c chunk) octets() (n int64) {

@@ -366,10 +366,7 @@ func refusals() []Profile {
 			Quirk: Quirk{
 				Seed: func(s *Store) { s.Folder("Letters").Fill(1300) },
 				Instead: func(s *Server, c Command) (string, bool) {
-					if c.Verb == "UID FETCH" && c.Folder == "Letters" && strings.Contains(c.Args, "BODY.PEEK[]") {
-						s.counts["copied"]++ // by the connection that is in; then there is room for the next pass
-					}
-					return "TAG NO [LIMIT] too many connections\r\n", c.Verb == "AUTHENTICATE" && s.counts["AUTHENTICATE"] > 1 && s.counts["copied"] == 0
+					return "TAG NO [LIMIT] too many connections\r\n", c.Verb == "AUTHENTICATE" && s.counts["AUTHENTICATE"] == 2 // then it is the next pass
 				},
 			},
 		},
