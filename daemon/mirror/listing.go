@@ -98,6 +98,7 @@ func (r *round) listChanges(ctx context.Context, pr *pair, view *FolderView) (co
 		}
 		return nil
 	})
+	view.sortMessages()
 	if n := len(view.UIDs); err == nil && n > 0 && view.UIDs[n-1] >= mark.UIDNext {
 		err = r.listFrom(ctx, pr, view, mark.UIDNext)
 	}
@@ -114,7 +115,7 @@ func (r *round) listFrom(ctx context.Context, pr *pair, view *FolderView, from u
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(view.Messages, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
+	view.sortMessages()
 	var arrived []uint32
 	for _, m := range view.Messages {
 		if !has(view.UIDs, m.UID) {
@@ -133,6 +134,11 @@ func (r *round) listFrom(ctx context.Context, pr *pair, view *FolderView, from u
 		}
 	}
 	return r.missed(ctx, pr, view, missing)
+}
+
+// sortMessages: a server may tell them in any order, and the planner walks them.
+func (f *FolderView) sortMessages() {
+	slices.SortFunc(f.Messages, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
 }
 
 // withoutRow returns the listed UIDs that no living row stands for.

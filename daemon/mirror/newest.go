@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -148,7 +147,7 @@ func (r *round) listNewest(ctx context.Context, pr *pair, f *ledger.Folder) (*Fo
 	if err != nil {
 		return nil, onSource(err)
 	}
-	slices.SortFunc(view.Messages, func(a, b SourceMessage) int { return cmp.Compare(a.UID, b.UID) })
+	view.sortMessages()
 	view.UIDs = uidsOf(view.Messages)
 	rows, err := r.Ledger.Messages(ctx, f.ID)
 	for _, row := range rows {
