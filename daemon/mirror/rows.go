@@ -2,8 +2,7 @@ package mirror
 
 import (
 	"context"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"mailstork/daemon/ledger"
 )
@@ -22,31 +21,25 @@ type reading struct {
 // called; it returns when all have been read.
 func (r *round) startReading(ctx context.Context) (wait func()) {
 	r.rows = map[int64]*reading{}
-	var ids []int64
+	ids := make(chan int64, len(r.worked))
 	for _, id := range r.worked {
 		if !r.hasProblem(id) {
-			ids = append(ids, id)
 			r.rows[id] = &reading{done: make(chan struct{})}
+			ids <- id
 		}
 	}
-	var group errgroup.Group
-	group.SetLimit(readers)
-	begun := make(chan struct{})
-	go func() {
-		defer close(begun)
-		for _, id := range ids {
-			group.Go(func() error {
+	close(ids)
+	var group sync.WaitGroup
+	for range readers {
+		group.Go(func() {
+			for id := range ids {
 				of := r.rows[id]
-				defer close(of.done)
 				of.rows, of.err = r.Ledger.Rows(ctx, id)
-				return nil
-			})
-		}
-	}()
-	return func() {
-		<-begun
-		_ = group.Wait()
+				close(of.done)
+			}
+		})
 	}
+	return group.Wait
 }
 
 // readRows gives a view the rows of its folder, as soon as they have been read.

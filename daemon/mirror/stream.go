@@ -243,7 +243,7 @@ func (s *stream) abort() {
 	alive := s.pair.destination.Err() == nil
 	s.open.batch.Abort()
 	s.open = nil
-	s.pair.aborted = s.pair.aborted || alive
+	s.pair.aborted = alive && s.pair.destination.Err() != nil
 }
 
 // finish reads the last answer.
