@@ -22,11 +22,13 @@ results=$BENCH_ROOT/results-$(date +%s).jsonl
 # minute after a removal (six until it is on the disk) ext4 steps over each inode that was freed (recently_deleted in
 # fs/ext4/ialloc.c), and the next tool pays for it.
 measure() {
-    local corpus=$1 rtt=$2 tool
+    local corpus=$1 rtt=$2 tool phases
     for tool in "${@:3}"; do
         mkdir -p "$BENCH_ROOT/aside"
         [ ! -e "$BENCH_ROOT/dst/home/Maildir" ] || mv "$BENCH_ROOT/dst/home/Maildir" "$BENCH_ROOT/aside/$(date +%s%N)"
-        python3 "$copy/bench.py" --corpus "$corpus" --rtt "$rtt" --tools "$tool" --runs 1 --results "$results"
+        phases=initial,noop,delta
+        [ "$tool" != pump ] || phases=initial,noop # it can't follow changes
+        python3 "$top/test/bench/rested.py" "$copy" --corpus "$corpus" --rtt "$rtt" --tools "$tool" --phases "$phases" --runs 1 --results "$results"
     done
 }
 

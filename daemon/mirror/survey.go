@@ -27,6 +27,40 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.choose(); err != nil || len(r.worked) == 0 {
 		return err
 	}
+	begun := r.waitingInbox() != nil
+	if begun { // its owner sees the folders and what is new before the source is asked for anything else
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+	}
+	var places map[string]look
+	var group errgroup.Group
+	group.Go(func() error { return r.lookAtFolders(ctx) })
+	group.Go(func() (err error) {
+		if !begun {
+			err = r.begin(ctx)
+		}
+		if err == nil {
+			places = r.lookAtPlaces(ctx)
+		}
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.view.Folders = slices.DeleteFunc(r.view.Folders, func(f FolderView) bool { return r.hasProblem(f.Folder.ID) })
+	if err := r.lookHere(ctx, places); err != nil {
+		return err
+	}
+	if err := r.gather(ctx); err != nil {
+		return err
+	}
+	return r.fill(ctx)
+}
+
+// begin makes the places of new folders, brings what their owner waits for, and tells that the work has begun. When nobody
+// waits, it asks the source for nothing.
+func (r *round) begin(ctx context.Context) error {
 	if r.afresh == nil { // else a new folder may be an old one, renamed: the plan tells
 		if err := r.makeFirst(ctx); err != nil {
 			return err
@@ -35,23 +69,7 @@ func (r *round) survey(ctx context.Context) error {
 	if err := r.newestFirst(ctx); err != nil {
 		return err
 	}
-	if err := r.notify(ctx, r.pairs[0], atBeginning); err != nil {
-		return err
-	}
-	var places map[string]look
-	var group errgroup.Group
-	group.Go(func() error { return r.lookAtFolders(ctx) })
-	group.Go(func() error { places = r.lookAtPlaces(ctx); return nil })
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := r.lookHere(ctx, places); err != nil {
-		return err
-	}
-	if err := r.gather(ctx); err != nil {
-		return err
-	}
-	return r.fill(ctx)
+	return r.notify(ctx, r.pairs[0], atBeginning)
 }
 
 // list opens the first connection to each side and asks for its folders and their states, at the same time: neither side
@@ -177,7 +195,7 @@ func (r *round) lookAtFolders(ctx context.Context) error {
 		return err
 	}
 	for _, view := range views {
-		if view != nil && r.problems[view.Folder.ID] == "" {
+		if view != nil {
 			r.view.Folders = append(r.view.Folders, *view)
 		}
 	}
