@@ -107,6 +107,16 @@ func Small() Account {
 	return account
 }
 
+// Arrivals returns n messages that came in after all others; those of different rounds differ.
+func Arrivals(round uint64, n int) Account {
+	inbox := Folder{Path: []string{"INBOX"}, Subscribed: true}
+	a := newAuthor(4+round, 0, inbox.Path)
+	for range n {
+		inbox.Messages = append(inbox.Messages, a.ordinary())
+	}
+	return Account{Folders: []Folder{inbox}}
+}
+
 // Awkward returns what not every server keeps as it came. Dovecot turns a date in
 // the future into now.
 func Awkward() Account {

@@ -14,6 +14,7 @@ type slowLine struct {
 	mu       sync.Mutex
 	listener net.Listener
 	fast     bool
+	left     int       // it carries so many octets more, and then nothing
 	busy     time.Time // until when the line is taken
 }
 
@@ -67,10 +68,16 @@ func (r slowReader) Read(p []byte) (int, error) {
 
 func (l *slowLine) wait(octets int) {
 	l.mu.Lock()
+	for l.left < octets && !l.fast {
+		l.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+		l.mu.Lock()
+	}
 	if l.fast {
 		l.mu.Unlock()
 		return
 	}
+	l.left -= octets
 	if now := time.Now(); l.busy.Before(now) {
 		l.busy = now
 	}
@@ -80,10 +87,14 @@ func (l *slowLine) wait(octets int) {
 	time.Sleep(time.Until(until))
 }
 
-// hurry lifts the limit.
+// grant lets so many octets through from now on, whatever was left.
+func (l *slowLine) grant(octets int) { l.mu.Lock(); defer l.mu.Unlock(); l.left = octets }
+
+// hurry lifts both limits.
 func (l *slowLine) hurry() { l.mu.Lock(); defer l.mu.Unlock(); l.fast = true }
 
 func (l *slowLine) close() {
+	l.hurry() // nobody waits for a grant that will not come
 	if l.listener != nil {
 		_ = l.listener.Close() // nothing was promised to whoever connects later
 	}
