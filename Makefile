@@ -6,9 +6,9 @@ UNIT_PACKAGES   = systemd
 SERVER_PACKAGES = dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix knot unbound
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS         = -s -w -X main.version=$(VERSION)
-UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./test/bench ./systemd/... ./packaging/...
+UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./test/line ./test/bench ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
-CRASH_THIN     ?= 6
+CRASH_THIN     ?= 9
 FAULT_REPEATS  ?= 10
 RUNS           ?= 3
 # What is run again on Dovecot 2.4: everything that speaks to it.

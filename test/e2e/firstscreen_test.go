@@ -4,111 +4,29 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
+	"mailstork/test/line"
 	"mailstork/test/site"
 	"mailstork/test/testbed"
 )
 
-// farLine is a way to a server that is so far away: what is sent arrives so much later, in either direction.
-type farLine struct {
-	oneWay   time.Duration
-	listener net.Listener
-	carrying sync.WaitGroup
-}
-
-func (l *farLine) open(address string) (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	l.listener = listener
-	l.carrying.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return // closed
-			}
-			l.carrying.Go(func() { l.carry(near, address) })
-		}
-	})
-	return listener.Addr().String(), nil
-}
-
-func (l *farLine) carry(near net.Conn, address string) {
-	defer near.Close()
-	far, err := net.Dial("tcp", address)
-	if err != nil {
-		return // the client sees a closed connection
-	}
-	defer far.Close()
-	var both sync.WaitGroup
-	for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-		both.Go(func() {
-			l.delay(pair[0], pair[1])
-			_, _ = near.Close(), far.Close()
-		})
-	}
-	both.Wait()
-}
-
-// parcel is some octets and when they arrive.
-type parcel struct {
-	at     time.Time
-	octets []byte
-}
-
-func (l *farLine) delay(to io.Writer, from io.Reader) {
-	parcels := make(chan parcel, 1024)
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		for p := range parcels {
-			time.Sleep(time.Until(p.at))
-			if _, err := to.Write(p.octets); err != nil {
-				for range parcels { // the reader must not wait for ever
-				}
-				return
-			}
-		}
-	})
-	for {
-		octets := make([]byte, 32<<10)
-		n, err := from.Read(octets)
-		if n > 0 {
-			parcels <- parcel{time.Now().Add(l.oneWay), octets[:n]}
-		}
-		if err != nil {
-			break
-		}
-	}
-	close(parcels)
-	sending.Wait()
-}
-
-func (l *farLine) close() {
-	if l.listener != nil {
-		_ = l.listener.Close() // nothing was promised to whoever connects later
-	}
-}
-
 // The source is 40 ms away and has 10,000 messages. Its folders and the newest fifty are there while the rest is still
 // being copied, and in the end the inbox has the order of the source.
 func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
-	line := &farLine{oneWay: 20 * time.Millisecond}
-	s := start(t, func(o *site.Options) { o.Via = line.open })
-	t.Cleanup(line.close)
+	way := line.New(20 * time.Millisecond)
+	s := start(t, func(o *site.Options) { o.Via = way.Open })
+	t.Cleanup(way.Close)
 	const messages, newest = 10_000, 50
 	fillSource(t, s, messages)
+	way.Grant(1_500_000) // enough for the list of what is there, and not for half of the messages
 	o := login(t, s, anna, annaPass)
 	began := time.Now()
 	must(t, site.Eventually(60*time.Second, func() error {
@@ -135,7 +53,8 @@ func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
 			t.Errorf("folder %q is not there at the first look", name)
 		}
 	}
-	direct := readNewest(t, s, line, newest)
+	way.Hurry()
+	direct := readNewest(t, s, way, newest)
 	t.Logf("the newest %d were there %v after the login; reading them from the source takes %v, ratio %.2f", newest,
 		first.Round(time.Millisecond), direct.Round(time.Millisecond), first.Seconds()/direct.Seconds())
 	waitState(t, s, anna, "following")
@@ -144,15 +63,15 @@ func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
 	}
 }
 
-// readNewest is how long a mail program of anna's would take to show the newest messages of the source, over the same line.
-func readNewest(t *testing.T, s *site.Site, line *farLine, newest int) time.Duration {
+// readNewest is how long a mail program of anna's would take to show the newest messages of the source, over the same way.
+func readNewest(t *testing.T, s *site.Site, way *line.Line, newest int) time.Duration {
 	t.Helper()
 	pem, err := os.ReadFile(s.CAFile)
 	must(t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	began := time.Now()
-	c, err := imapclient.DialTLS(line.listener.Addr().String(), &imapclient.Options{TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
+	c, err := imapclient.DialTLS(way.Address(), &imapclient.Options{TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
 	must(t, err)
 	defer c.Close()
 	must(t, c.Login(anna, annaPass).Wait())

@@ -13,6 +13,7 @@ import (
 
 	"mailstork/test/compare"
 	"mailstork/test/corpus"
+	"mailstork/test/line"
 	"mailstork/test/site"
 	"mailstork/test/testbed"
 )
@@ -102,18 +103,20 @@ func checkNoChange(t *testing.T, side string, commands func() ([]string, error),
 }
 
 // Fifty times during the first pass the daemon is killed without warning and started again at once. However fast the
-// machine is, the first pass outlasts them: a life of the daemon gets oneLife octets from the source at most, and always
-// begins with more than those to be copied, because new mail arrives when there is too little. A message that
-// is too large for one life is no part of it.
+// machine is, the first pass outlasts them: in a life of the daemon each of its two connections to the source brings
+// oneLife octets at most, and there are always more than those to be copied, because new mail arrives when there is too
+// little. A message that is too large for one life is no part of it.
 func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	const (
 		kills   = 50
-		oneLife = 1500 << 10
+		oneLife = 750 << 10
 		enough  = 700 // messages: some 3 MB
 	)
-	line := &slowLine{octetsPerSecond: 1200 << 10, left: oneLife}
-	s := start(t, func(o *site.Options) { o.Via = line.open })
-	t.Cleanup(line.close)
+	way := line.New(0)
+	way.Pace(1200 << 10)
+	way.Grant(oneLife)
+	s := start(t, func(o *site.Options) { o.Via = way.Open })
+	t.Cleanup(way.Close)
 	mail := corpus.Standard()
 	for i, folder := range mail.Folders {
 		mail.Folders[i].Messages = slices.DeleteFunc(folder.Messages, func(m testbed.Message) bool { return len(m.Content) > oneLife/2 })
@@ -138,7 +141,6 @@ func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 			must(t, corpus.Seed(s.Source, anna, annaPass, arrivals))
 			total += arrivals.Messages()
 		}
-		line.grant(oneLife)
 		must(t, s.StartDaemon())
 	}
 	must(t, s.JSON(&a, "account", "show", anna))
@@ -146,7 +148,7 @@ func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	if a.Messages.Accounted == 0 {
 		t.Error("nothing was copied between the kills: they hit the same moment again and again")
 	}
-	line.hurry()
+	way.Hurry()
 	waitState(t, s, anna, "following")
 	passes(t, s, anna, 1)
 	compareWithSource(t, s)

@@ -180,7 +180,7 @@ func TestALoginThatReachesTheSourceAfterTheSwitchIsEnded(t *testing.T) {
 		// Login processes of 2.3 that have passed somebody on before tell logins that are on their way, too, and would end
 		// this one in time; new ones don't.
 		must(t, b.Dest.Restart())
-		late := b.way.keepNext()
+		late := b.way.KeepNext()
 		type login struct {
 			client *testbed.Client
 			err    error
@@ -190,12 +190,12 @@ func TestALoginThatReachesTheSourceAfterTheSwitchIsEnded(t *testing.T) {
 			c, err := b.Dest.Login(anna, annaPass)
 			arrived <- login{c, err}
 		}()
-		<-late.there
+		<-late.There
 		_, err1 := b.CLI("domain", "set", domain, "--first-login", "local")
 		_, err2 := b.CLI("account", "resume", anna)
 		must(t, err1, err2)
 		b.waitFor(anna, "switched", isHere)
-		close(late.over)
+		close(late.Over)
 		l := <-arrived
 		must(t, l.err)
 		id := o.newID()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,9 +18,9 @@ import (
 	"mailstork/test/testbed"
 )
 
-// idles lets a mail program wait in the folder of a notice, as most do all day. It is told when the letter is replaced, and
-// goodbye in the end; else an error comes.
-func (b *bench) idles(address, password string) (over chan error) {
+// idles lets a mail program wait in the folder of a notice, as most do all day. It does so when idles returns. It is told
+// when the letter is replaced, and goodbye in the end; else an error comes.
+func (b *bench) idles(address, password string) (replaced chan struct{}, over chan error) {
 	t := b.t
 	t.Helper()
 	conn, err := net.Dial("tcp", b.Dest.IMAPAddress)
@@ -28,25 +29,24 @@ func (b *bench) idles(address, password string) (over chan error) {
 	must(t, conn.SetDeadline(time.Now().Add(90*time.Second)))
 	_, err = fmt.Fprintf(conn, "a AUTHENTICATE PLAIN %s\r\nb SELECT INBOX\r\nc IDLE\r\n", base64.StdEncoding.EncodeToString([]byte("\x00"+address+"\x00"+password)))
 	must(t, err)
-	over = make(chan error, 1)
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "+ idling") {
+	}
+	must(t, lines.Err())
+	replaced, over = make(chan struct{}), make(chan error, 1)
 	go func() {
-		replaced := false
-		lines := bufio.NewScanner(conn)
+		told := sync.OnceFunc(func() { close(replaced) })
 		for lines.Scan() {
 			if line := lines.Text(); strings.HasPrefix(line, "* BYE") {
-				if replaced {
-					over <- nil
-				} else {
-					over <- errors.New("it was never told that the letter was replaced")
-				}
+				over <- nil
 				return
 			} else if strings.HasSuffix(line, "EXPUNGE") {
-				replaced = true
+				told()
 			}
 		}
 		over <- fmt.Errorf("it was not told goodbye: %w", lines.Err())
 	}()
-	return over
+	return replaced, over
 }
 
 // An operator lets everybody in while the first pass goes on: its owner sees what is here, and the rest follows.
@@ -55,6 +55,7 @@ func TestAnAccountIsOpenedInTheMiddleOfItsFirstPassWhenNobodyShallWaitAnyMore(t 
 		b := startWaiting(t, version, map[string]string{anna: annaPass})
 		o := newOwner(t, b.Dest, anna, annaPass)
 		o.seed(b.Source, 900, 3000)
+		b.way.Grant(aPart)
 		c, err := b.Dest.Login(anna, annaPass)
 		must(t, err)
 		_, err = readNotice(c)
@@ -65,7 +66,7 @@ func TestAnAccountIsOpenedInTheMiddleOfItsFirstPassWhenNobodyShallWaitAnyMore(t 
 		if a := b.waitFor(anna, "open", isHere); a.State != "copying" {
 			t.Errorf("it was opened late: %+v", a)
 		}
-		b.way.pace.Store(0)
+		b.way.Hurry()
 		must(t, site.Eventually(20*time.Second, func() error {
 			if _, err := c.Command("NOOP"); err == nil {
 				return errors.New("the session that shows the letter goes on")
@@ -88,7 +89,7 @@ func TestALetterThatWasLostIsThereAgainAfterAStart(t *testing.T) {
 		b := startWaiting(t, version, map[string]string{anna: annaPass})
 		o := newOwner(t, b.Dest, anna, annaPass)
 		o.seed(b.Source, 900, 3000)
-		b.way.pace.Store(2000)
+		b.way.Grant(aPart)
 		c, err := b.Dest.Login(anna, annaPass)
 		must(t, err)
 		before, err := readNotice(c)
@@ -113,7 +114,7 @@ func TestAWrongPasswordTellsNobodyWhoWaits(t *testing.T) {
 		must(t, err1, err2)
 		o := newOwner(t, b.Dest, anna, annaPass)
 		o.seed(b.Source, 900, 3000)
-		b.way.pace.Store(20_000)
+		b.way.Grant(aPart)
 		c, err := b.Dest.Login(anna, annaPass)
 		must(t, err)
 		_, err = readNotice(c)
@@ -153,14 +154,14 @@ func TestAPasswordThatChangedAtTheSourceIsLearntWhileItsOwnerWaits(t *testing.T)
 		b := startWaiting(t, version, map[string]string{anna: annaPass})
 		o := newOwner(t, b.Dest, anna, annaPass)
 		o.seed(b.Source, 900, 3000)
-		b.way.pace.Store(20_000)
+		b.way.Grant(aPart)
 		c, err := b.Dest.Login(anna, annaPass)
 		must(t, err)
 		_, err = readNotice(c)
 		must(t, err)
 		const next = "another one"
 		must(t, b.Source.SetPassword(anna, next))
-		b.way.cut()
+		b.way.Cut()
 		b.waitFor(anna, "stuck", func(a shown) bool { return strings.Contains(a.Stuck, "refuses the password") })
 		fresh, err := b.Dest.Login(anna, next)
 		must(t, err)
@@ -176,7 +177,7 @@ func TestAPasswordThatChangedAtTheSourceIsLearntWhileItsOwnerWaits(t *testing.T)
 			}
 			return nil
 		}))
-		b.way.pace.Store(0)
+		b.way.Hurry()
 		o.password = next
 		b.waitFor(anna, "open", isHere)
 		b.wantNothingLeft(o)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailstork/test/line"
 	"mailstork/test/site"
 	"mailstork/test/testbed"
 )
@@ -43,12 +44,12 @@ func onBoth(t *testing.T, test func(t *testing.T, version string)) {
 	}
 }
 
-// bench is a site whose domain passes first logins on, with a way to the source that can be slow and a gate before
+// bench is a site whose domain passes first logins on, with a way to the source that a test can hold up, and a gate before
 // everything that a switch asks of Dovecot.
 type bench struct {
 	*site.Site
 	t    *testing.T
-	way  *relay
+	way  *line.Line
 	gate gate
 }
 
@@ -62,16 +63,12 @@ func startWith(t *testing.T, version string, people map[string]string, firstLogi
 	testbed.Need(t, "dovecot "+testbed.Dovecot23, "dovecot "+version)
 	program, err := binary()
 	must(t, err)
-	b := &bench{t: t}
+	b := &bench{t: t, way: line.New(0)}
+	t.Cleanup(b.way.Close)
 	o := site.Options{Binary: program, Domain: domain, People: people, Dest: testbed.DestinationOptions{Version: version},
 		Source: testbed.SourceOptions{Version: testbed.Dovecot23},
 		Config: map[string]map[string]any{"live": {"pass_interval_seconds": 1, "small_changes": 500, "quick_milliseconds": 60_000}},
-		Via: func(address string) (string, error) {
-			if b.way, err = newRelay(t, address); err != nil {
-				return "", err
-			}
-			return b.way.address(), nil
-		},
+		Via:    b.way.Open,
 		Prepare: func(lab *testbed.Lab, o *site.Options) error {
 			b.gate, err = newGate(filepath.Join(lab.Dir, "gate"), filepath.Join(lab.Dir, "destination", "bin", "doveadm"))
 			o.Config["dovecot"] = map[string]any{"doveadm_path": b.gate.program()}
