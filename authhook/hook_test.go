@@ -389,7 +389,7 @@ func TestHookWithoutItsPartsDoesNotStart(t *testing.T) {
 // waitFor polls, since nothing tells the test when a login has reached a place.
 func waitFor(t *testing.T, what string, reached func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !reached() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited too long for %s", what)

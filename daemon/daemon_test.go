@@ -152,7 +152,7 @@ func silent(t *testing.T) (account.Source, <-chan net.Conn) {
 // soon polls until check answers nil.
 func soon(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for err := check(); err != nil; err = check() {
 		if time.Now().After(deadline) {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ func TestHostileFramesEndTheConnectionQuietly(t *testing.T) {
 			log.SetOutput(&standard)
 			s := serve(t, &memory{}, exampleOrgIsOurs)
 			conn := dialRaw(t, s)
-			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			_, _ = conn.Write(join(negotiate, test.bytes))
 			if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
 				t.Errorf("the connection did not end: %v", err)
@@ -68,7 +68,7 @@ func TestFrameCutInTheMiddleIsCountedAndASilentPeerIsNot(t *testing.T) {
 func TestEveryCommandOfNoUseIsAnsweredWithContinue(t *testing.T) {
 	s := serve(t, &memory{}, exampleOrgIsOurs)
 	conn := dialRaw(t, s)
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	_, _ = conn.Write(negotiate)
 	if _, err := io.ReadFull(conn, make([]byte, 17)); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func FuzzAnyBytesEndInContinueOrSilence(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		go func() {
 			_, _ = conn.Write(input)
 			_ = conn.(*net.UnixConn).CloseWrite()

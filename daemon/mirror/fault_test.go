@@ -320,7 +320,7 @@ func TestFullAccountStopsCleanlyAndResumes(t *testing.T) {
 func (l *lab) quota(kilobytes string) {
 	l.t.Helper()
 	l.do(l.dest.AddAccount(owner, "new", l.dest.QuotaField(kilobytes+"k")))
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		out, err := l.dest.Doveadm("-f", "tab", "quota", "get", "-u", owner)
 		l.do(err)

@@ -306,7 +306,7 @@ func (l *lab) renumber(c *testbed.Client, folder string) {
 	l.do(err)
 	_, err = c.Command(`RENAME "%s" "%s was"`, folder, folder)
 	l.do(err)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for { // UIDVALIDITY is made of seconds
 		l.do(c.Create(folder))
 		status, err := c.Examine(folder)

@@ -245,7 +245,7 @@ func (s *site) wantIn(address, password string) {
 
 func (s *site) waitFor(what string, reached func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !reached() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited too long for %s", what)

@@ -265,7 +265,7 @@ func (b *bench) waiting() *round {
 
 func waitFor(t *testing.T, reached func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !reached() {
 		if time.Now().After(deadline) {
 			t.Fatal("waited too long")

@@ -76,7 +76,7 @@ func TestCanaryPasswordAppearsNowhere(t *testing.T) { // S1
 	waitState(t, s, anna, "following")
 	_, err := s.CLIWithInput(strings.NewReader("address,password\n"+bob+","+canary+"-imported\n"), "account", "import", "-")
 	must(t, err)
-	must(t, site.Eventually(20*time.Second, func() error { // its pass must fail and say so without the password
+	must(t, site.Eventually(time.Minute, func() error { // its pass must fail and say so without the password
 		var a site.Account
 		if err := s.JSON(&a, "account", "show", bob); err != nil {
 			return err

@@ -251,7 +251,7 @@ func (b *bench) workAtSource(o *owner) {
 func (b *bench) landsHere(o *owner) {
 	b.t.Helper()
 	b.waitFor(o.address, "open", isHere)
-	must(b.t, site.Eventually(20*time.Second, func() error {
+	must(b.t, site.Eventually(time.Minute, func() error {
 		c, err := b.Dest.Login(o.address, o.password)
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func TestAnAccountIsOpenedInTheMiddleOfItsFirstPassWhenNobodyShallWaitAnyMore(t 
 			t.Errorf("it was opened late: %+v", a)
 		}
 		b.way.Hurry()
-		must(t, site.Eventually(20*time.Second, func() error {
+		must(t, site.Eventually(time.Minute, func() error {
 			if _, err := c.Command("NOOP"); err == nil {
 				return errors.New("the session that shows the letter goes on")
 			}
@@ -171,7 +171,7 @@ func TestAPasswordThatChangedAtTheSourceIsLearntWhileItsOwnerWaits(t *testing.T)
 		if _, err := b.Dest.Login(anna, annaPass); err == nil || !strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
 			t.Errorf("the old password: %v", err)
 		}
-		must(t, site.Eventually(20*time.Second, func() error {
+		must(t, site.Eventually(time.Minute, func() error {
 			if _, err := c.Command("NOOP"); err == nil {
 				return errors.New("the session of the old password goes on")
 			}

@@ -231,7 +231,7 @@ func (s *site) atSource(text string) int {
 
 func (s *site) waitFor(what string, reached func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !reached() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited too long for %s", what)

@@ -97,24 +97,6 @@ func TestALabRunsTheVersionThatItWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestStartingADovecotTakesLessThanASecond(t *testing.T) {
-	Need(t, "dovecot")
-	lab := NewForTest(t)
-	began := time.Now()
-	source, err := lab.StartSource(SourceOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := time.Since(began)
-	began = time.Now()
-	if err := source.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	if again := time.Since(began); first > time.Second || again > 3*time.Second {
-		t.Errorf("first start took %s, restart %s", first, again)
-	}
-}
-
 func TestWrongPasswordsDoNotSlowDownTheNextLogin(t *testing.T) {
 	Need(t, "dovecot")
 	source, err := NewForTest(t).StartSource(SourceOptions{Accounts: map[string]string{anna: annaPassword}})
@@ -318,7 +300,7 @@ func TestDoveadmSeesAndKicksSessions(t *testing.T) {
 	if _, err := destination.Doveadm("kick", anna); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(pollEvery) {
 		if _, err := client.Command("NOOP"); err != nil {
 			return // the signal has arrived
 		}

@@ -36,7 +36,7 @@ func TestServersDieWithTheProgramThatStartedThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = program.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(pollEvery) {
 		alive := 0
 		for _, member := range family {
 			if member.alive() {

@@ -119,7 +119,7 @@ func wantListing(t *testing.T, c *wire.Conn, want ...uint32) {
 
 func wantLines(t *testing.T, srv *wiretest.Server, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); len(srv.Lines()) < want; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(srv.Lines()) < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("only %q came", srv.Lines())
 		}
