@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,7 +130,7 @@ func (s *story) firstLogin() (detail string, err error) {
 }
 
 func (s *story) firstMessage() (string, error) {
-	err := site.Eventually(30*time.Second, func() error {
+	err := site.Eventually(func() error {
 		status, err := s.owner.Examine("INBOX")
 		if err == nil && status.Messages == 0 {
 			err = errors.New("INBOX is empty")
@@ -140,7 +141,7 @@ func (s *story) firstMessage() (string, error) {
 }
 
 func (s *story) firstPass() (string, error) {
-	if _, err := s.site.WaitState(anna, time.Minute, "following"); err != nil {
+	if _, err := s.site.WaitState(anna, "following"); err != nil {
 		return "", err
 	}
 	return s.compare(anna)
@@ -193,7 +194,7 @@ func (s *story) bobLogsIn() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.site.WaitState(bob, time.Minute, "following"); err != nil {
+	if _, err := s.site.WaitState(bob, "following"); err != nil {
 		return "", err
 	}
 	return "", c.Close()
@@ -206,19 +207,22 @@ type domainView struct {
 	} `json:"cutover"`
 }
 
-func (s *story) waitDomain(within time.Duration, states ...string) (string, error) {
-	var d domainView
-	err := site.Eventually(within, func() error {
-		if err := s.site.JSON(&d, "domain", "show", domain); err != nil {
-			return err
-		}
-		for _, state := range states {
-			if d.State == state {
-				return nil
-			}
-		}
-		return fmt.Errorf("the domain is %s: %s", d.State, d.Cutover.Waiting)
+func (s *story) waitDomain(states ...string) (string, error) {
+	var state string
+	err := site.Eventually(func() (err error) {
+		state, err = s.domainIs(states...)
+		return err
 	})
+	return state, err
+}
+
+// domainIs fails when the domain is in none of the states now.
+func (s *story) domainIs(states ...string) (string, error) {
+	var d domainView
+	err := s.site.JSON(&d, "domain", "show", domain)
+	if err == nil && !slices.Contains(states, d.State) {
+		err = fmt.Errorf("the domain is %s: %s", d.State, d.Cutover.Waiting)
+	}
 	return d.State, err
 }
 
@@ -228,7 +232,7 @@ func (s *story) halfCutover() (string, error) {
 	}
 	deadline := time.Now().Add(4 * time.Second)
 	for time.Now().Before(deadline) {
-		if _, err := s.waitDomain(0, "open"); err != nil {
+		if _, err := s.domainIs("open"); err != nil {
 			return "", err
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -240,11 +244,11 @@ func (s *story) cutover() (string, error) {
 	if err := s.world.Point(site.MXHost, 0, 1); err != nil {
 		return "", err
 	}
-	return s.waitDomain(time.Minute, "draining", "closed")
+	return s.waitDomain("draining", "closed")
 }
 
 func (s *story) closed() (string, error) {
-	if _, err := s.waitDomain(time.Minute, "closed"); err != nil {
+	if _, err := s.waitDomain("closed"); err != nil {
 		return "", err
 	}
 	report, err := s.site.CLI("domain", "report", domain)
@@ -286,7 +290,7 @@ func (s *story) pass(address string) error {
 	if _, err := s.site.CLI("account", "sync", address); err != nil {
 		return err
 	}
-	return site.Eventually(30*time.Second, func() error {
+	return site.Eventually(func() error {
 		if err := s.site.JSON(&now, "account", "show", address); err != nil {
 			return err
 		}
@@ -299,7 +303,7 @@ func (s *story) pass(address string) error {
 
 // wait waits until anna's INBOX here holds a letter as often as wanted.
 func (s *story) wait(id string, want int) error {
-	return site.Eventually(30*time.Second, func() error {
+	return site.Eventually(func() error {
 		if _, err := s.owner.Examine("INBOX"); err != nil {
 			return err
 		}

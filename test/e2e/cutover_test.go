@@ -80,7 +80,7 @@ func TestCutoverWithMailToBothSidesLosesAndDoublesNothing(t *testing.T) {
 		send(true)
 		send(false)
 	}
-	must(t, site.Eventually(90*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		if d := domainState(t, s); d.State != "closed" {
 			return fmt.Errorf("domain is %s: %s", d.State, d.Cutover.Waiting)
 		}
@@ -200,7 +200,7 @@ func TestCutoverWaitsForEveryServer(t *testing.T) { // C1
 	must(t, world.Point(site.SourceMX, 0), world.Servers[1].Start(), world.Point(site.MXHost, 1))
 	holds("the other server has the old MX")
 	must(t, world.Point(site.MXHost, 0, 1))
-	must(t, site.Eventually(60*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		if d := domainState(t, s); d.State != "closed" {
 			return fmt.Errorf("domain is %s: %s", d.State, d.Cutover.Waiting)
 		}

@@ -29,7 +29,7 @@ func (w told) in(text string) error {
 // wantShown waits until `account show` tells a trouble.
 func wantShown(t *testing.T, s *site.Site, address string, w told) {
 	t.Helper()
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		text, err := s.CLI("account", "show", address)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func wantRefused(t *testing.T, s *site.Site, code int, w told, args ...string) {
 func wantLetter(t *testing.T, s *site.Site, subject string) {
 	t.Helper()
 	owner := login(t, s, anna, annaPass)
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		if n := countSubject(t, owner, "INBOX", subject); n != 1 {
 			return fmt.Errorf("letter %q is here %d times, want 1", subject, n)
 		}
@@ -175,7 +175,7 @@ func TestTroubleWithTheSourceIsToldAndPassesGoOn(t *testing.T) {
 // wantNoTrouble waits until a good pass has ended what was told.
 func wantNoTrouble(t *testing.T, s *site.Site) {
 	t.Helper()
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		var a site.Account
 		if err := s.JSON(&a, "account", "show", anna); err != nil || a.Stuck != "" || a.Hint != "" {
 			return fmt.Errorf("still told: %q, next %q, %v", a.Stuck, a.Hint, err)
@@ -205,7 +205,7 @@ func TestWrongPasswordOfAnImportIsToldAndTheRightOneGoesOn(t *testing.T) { // A1
 	must(t, err)
 	must(t, told{"\nstate        listed\n", "\nfirst login  not yet\n", "\nmessages     0 accounted"}.in(text))
 	// It is not tried again unasked: the source might lock the account, or ban us.
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		var due struct {
 			Next time.Time `json:"next_pass_at"`
 		}

@@ -29,7 +29,7 @@ func TestNewestFiftyAreReadableWhileTheRestIsStillCopied(t *testing.T) {
 	way.Grant(1_500_000) // enough for the list of what is there, and not for half of the messages
 	o := login(t, s, anna, annaPass)
 	began := time.Now()
-	must(t, site.Eventually(60*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		status, err := o.Examine("INBOX")
 		if err == nil && status.Messages == 0 {
 			err = fmt.Errorf("INBOX is still empty")

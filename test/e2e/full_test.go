@@ -108,7 +108,7 @@ func TestFullStateDiskInTheMiddleOfAPassLosesAndDoublesNothing(t *testing.T) { /
 	must(t, err)
 	t.Logf("%d messages are here when the disk is full", status.Messages)
 	disk.fill(t, 0)
-	must(t, site.Eventually(time.Minute, func() error { // small changes find room for a while where a large one did not
+	must(t, site.Eventually(func() error { // small changes find room for a while where a large one did not
 		_, err := s.CLI("account", "sync", anna)
 		if err == nil {
 			return errors.New("account sync found room on a full disk")

@@ -108,7 +108,7 @@ func must(t *testing.T, errs ...error) {
 
 func waitState(t *testing.T, s *site.Site, address string, states ...string) {
 	t.Helper()
-	_, err := s.WaitState(address, 90*time.Second, states...)
+	_, err := s.WaitState(address, states...)
 	must(t, err)
 }
 
@@ -122,7 +122,7 @@ func passes(t *testing.T, s *site.Site, address string, n int) {
 		must(t, s.JSON(&before, "account", "show", address))
 		_, err := s.CLI("account", "sync", address)
 		must(t, err)
-		must(t, site.Eventually(60*time.Second, func() error {
+		must(t, site.Eventually(func() error {
 			if err := s.JSON(&now, "account", "show", address); err != nil {
 				return err
 			}

@@ -132,7 +132,7 @@ func TestKilledDaemonLosesNothingAndDoublesNothing(t *testing.T) { // L1, L2
 	}
 	for n := range kills {
 		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond) // a second of it may be the start
-		if a, err := s.WaitState(anna, time.Minute, "copying"); err != nil {
+		if a, err := s.WaitState(anna, "copying"); err != nil {
 			t.Fatalf("kill %d would not hit the first pass: %v (%s)", n+1, err, a.State)
 		}
 		must(t, s.JSON(&a, "account", "show", anna), s.Kill(syscall.SIGKILL))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"mailstork/test/site"
 	"mailstork/test/testbed"
@@ -25,7 +24,7 @@ func show(t *testing.T, s *site.Site, address string) (a shown) {
 
 func waitShown(t *testing.T, s *site.Site, address, what string, ok func(shown) bool) {
 	t.Helper()
-	must(t, site.Eventually(60*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		if a := show(t, s, address); !ok(a) {
 			return fmt.Errorf("%s: waiting for %s: %+v", address, what, a)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"mailstork/test/site"
 )
@@ -16,7 +15,7 @@ func TestAPasswordChangedAtTheSourceIsRenewedByTheNextLoginWithIt(t *testing.T) 
 	waitState(t, s, anna, "following")
 	const renewed = "anna's next one"
 	must(t, s.Source.SetPassword(anna, renewed))
-	must(t, site.Eventually(30*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		var a site.Account
 		if err := s.JSON(&a, "account", "show", anna); err != nil {
 			return err
@@ -32,14 +31,14 @@ func TestAPasswordChangedAtTheSourceIsRenewedByTheNextLoginWithIt(t *testing.T) 
 		t.Error("a password that neither side knows was accepted")
 	}
 	login(t, s, anna, renewed)
-	must(t, site.Eventually(30*time.Second, func() error { // Dovecot looks at the file once a second
+	must(t, site.Eventually(func() error { // Dovecot looks at the file once a second
 		c, err := s.Dest.Login(anna, annaPass)
 		if err != nil {
 			return nil
 		}
 		return errors.Join(c.Close(), errors.New("the password that the source refuses is still valid here after the new one was proven"))
 	}))
-	must(t, site.Eventually(30*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		var a site.Account
 		if err := s.JSON(&a, "account", "show", anna); err != nil {
 			return err

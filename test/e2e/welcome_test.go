@@ -69,7 +69,7 @@ func (w *welcome) read(raw string) error {
 // waitWelcome waits for the one notice with a subject.
 func waitWelcome(t *testing.T, c *testbed.Client, subject string) (one welcome) {
 	t.Helper()
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		all, err := welcomes(c)
 		if err != nil || len(all) != 1 || all[0].subject != subject {
 			return fmt.Errorf("got %+v, %v, want one with the subject %q", all, err, subject)

@@ -32,7 +32,7 @@ func TestWithoutMailOnlyPasswordsMove(t *testing.T) { // A1, A3
 		t.Error("a password is borrowed that nobody needs")
 	}
 	must(t, s.Source.Stop())
-	must(t, site.Eventually(time.Minute, func() error {
+	must(t, site.Eventually(func() error {
 		c, err := s.Dest.Login(anna, annaPass)
 		if err == nil {
 			err = c.Close()

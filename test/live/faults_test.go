@@ -150,7 +150,7 @@ func (b *bench) setMaster(content []byte) {
 	b.t.Helper()
 	must(b.t, os.WriteFile(b.Dest.MasterFile, content, 0o640))
 	next := time.Now().Add(2 * time.Second) // another second than any before: Dovecot 2.3 looks at these alone
-	must(b.t, os.Chtimes(b.Dest.MasterFile, next, next), site.Eventually(time.Minute, func() error {
+	must(b.t, os.Chtimes(b.Dest.MasterFile, next, next), site.Eventually(func() error {
 		info, err := os.Stat(b.Dest.MasterFile)
 		if err == nil && time.Since(info.ModTime()) < 0 {
 			return fmt.Errorf("waiting for the next look")
@@ -170,7 +170,7 @@ func TestALoginThatReachesTheSourceAfterTheSwitchIsEnded(t *testing.T) {
 		o.leave()
 		b.waitFor(anna, "followed", func(a shown) bool { return a.State == "following" })
 		_, err := b.CLI("account", "pause", anna)
-		must(t, err, site.Eventually(time.Minute, func() error { // no pass is on its way that could be kept in its place
+		must(t, err, site.Eventually(func() error { // no pass is on its way that could be kept in its place
 			var status struct{ Passes []any }
 			if err := b.JSON(&status, "status"); err != nil || len(status.Passes) == 0 {
 				return err
@@ -203,7 +203,7 @@ func TestALoginThatReachesTheSourceAfterTheSwitchIsEnded(t *testing.T) {
 		if _, err := l.client.Append("INBOX", nil, time.Unix(1_700_000_000, 0), o.text(id, 300)); err == nil {
 			o.letters[id].loose, o.letters[id].folder = false, "INBOX"
 		}
-		must(t, site.Eventually(time.Minute, func() error {
+		must(t, site.Eventually(func() error {
 			if _, err := l.client.Command("NOOP"); err == nil {
 				return fmt.Errorf("the late session at the source goes on")
 			}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"mailstork/test/site"
 )
@@ -47,7 +46,7 @@ func (g gate) shut(t *testing.T, n int) {
 // reached returns when the n-th question waits, or tells that there was none before done.
 func (g gate) reached(t *testing.T, n int, done func() bool) (waits bool) {
 	t.Helper()
-	must(t, site.Eventually(60*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		_, err := os.Stat(filepath.Join(g.dir, fmt.Sprint("reached.", n)))
 		if waits = err == nil; waits || done() {
 			return nil

@@ -157,7 +157,7 @@ type revisions struct {
 // until looks at the letter until it is as wanted, and that it only ever counts up.
 func (r *revisions) until(what string, reached func() bool) {
 	r.t.Helper()
-	must(r.t, site.Eventually(60*time.Second, func() error {
+	must(r.t, site.Eventually(func() error {
 		r.look()
 		if !reached() {
 			return fmt.Errorf("waiting until the letter %s: it is %+v, ended: %v", what, r.last, r.ended)
@@ -251,7 +251,7 @@ func (b *bench) workAtSource(o *owner) {
 func (b *bench) landsHere(o *owner) {
 	b.t.Helper()
 	b.waitFor(o.address, "open", isHere)
-	must(b.t, site.Eventually(time.Minute, func() error {
+	must(b.t, site.Eventually(func() error {
 		c, err := b.Dest.Login(o.address, o.password)
 		if err != nil {
 			return err
@@ -291,7 +291,7 @@ func (b *bench) wantNothingLeft(o *owner) {
 
 // noFolders tells whether there is a folder of a notice.
 func (b *bench) noFolders() error {
-	return site.Eventually(60*time.Second, func() error {
+	return site.Eventually(func() error {
 		entries, err := os.ReadDir(filepath.Join(b.Dir, "run", "notice"))
 		if err == nil && len(entries) > 0 {
 			err = fmt.Errorf("%s is left", entries[0].Name())

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"mailstork/test/site"
 )
@@ -43,7 +42,7 @@ func (b *bench) killWhenSaid(address, text string) {
 		}
 		entered <- err
 	}()
-	must(t, site.Eventually(60*time.Second, func() error {
+	must(t, site.Eventually(func() error {
 		log, err := os.ReadFile(b.DaemonLog)
 		for line := range strings.Lines(string(log)) {
 			if strings.Contains(line, address) && strings.Contains(line, text) {

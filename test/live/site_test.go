@@ -115,7 +115,7 @@ func (b *bench) show(address string) (a shown) {
 // waitFor polls an account until it is as wanted.
 func (b *bench) waitFor(address, what string, reached func(shown) bool) (a shown) {
 	b.t.Helper()
-	must(b.t, site.Eventually(90*time.Second, func() error {
+	must(b.t, site.Eventually(func() error {
 		a = shown{}
 		if err := b.JSON(&a, "account", "show", address); err != nil {
 			return err

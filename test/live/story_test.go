@@ -62,7 +62,7 @@ func (b *bench) watch(address string, here *atomic.Bool) (over chan struct{}) {
 	go func() {
 		defer close(over)
 		defer here.Store(true)
-		err := site.Eventually(90*time.Second, func() error {
+		err := site.Eventually(func() error {
 			var a shown
 			if err := b.JSON(&a, "account", "show", address); err != nil || isHere(a) {
 				return err

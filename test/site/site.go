@@ -265,9 +265,9 @@ type Account struct {
 }
 
 // WaitState waits until an account is in one of the states.
-func (s *Site) WaitState(address string, within time.Duration, states ...string) (Account, error) {
+func (s *Site) WaitState(address string, states ...string) (Account, error) {
 	var a Account
-	err := Eventually(within, func() error {
+	err := Eventually(func() error {
 		if err := s.JSON(&a, "account", "show", address); err != nil {
 			return err
 		}
@@ -281,9 +281,12 @@ func (s *Site) WaitState(address string, within time.Duration, states ...string)
 	return a, err
 }
 
-// Eventually polls check until it answers nil or time is up; then its last error is returned.
-func Eventually(within time.Duration, check func() error) error {
-	deadline := time.Now().Add(within)
+// patience is how long a test waits for what must happen. Only what fails uses it up, so that it is generous.
+const patience = 3 * time.Minute
+
+// Eventually polls check until it answers nil or patience is at its end; then its last error is returned.
+func Eventually(check func() error) error {
+	deadline := time.Now().Add(patience)
 	for {
 		err := check()
 		if err == nil || time.Now().After(deadline) {
