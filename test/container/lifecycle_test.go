@@ -97,7 +97,7 @@ func (l *life) step(name string, do func(l *life)) {
 
 func (l *life) run(script string) string {
 	l.t.Helper()
-	out, err := l.try(90*time.Second, script)
+	out, err := l.try(patience, script)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -113,17 +113,20 @@ func (l *life) script(name string) {
 	l.run(string(text))
 }
 
+// patience is how long the test waits for what must happen. Only what fails uses it up.
+const patience = 2 * time.Minute
+
 // eventually waits until done finds nothing wrong.
-func (l *life) eventually(limit time.Duration, done func() error) {
+func (l *life) eventually(done func() error) {
 	l.t.Helper()
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(patience)
 	for {
 		err := done()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			l.t.Fatalf("not within %v: %v", limit, err)
+			l.t.Fatalf("not within %v: %v", patience, err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -131,8 +134,8 @@ func (l *life) eventually(limit time.Duration, done func() error) {
 
 func (l *life) waitActive() {
 	l.t.Helper()
-	l.eventually(20*time.Second, func() error {
-		_, err := l.try(10*time.Second, "systemctl is-active --quiet mailstork && mailstork status --json >/dev/null")
+	l.eventually(func() error {
+		_, err := l.try(30*time.Second, "systemctl is-active --quiet mailstork && mailstork status --json >/dev/null")
 		return err
 	})
 }
@@ -164,7 +167,7 @@ func (l *life) mustLogin(user, password string) {
 // waitMessages waits until a folder has so many messages.
 func (l *life) waitMessages(user, password, folder string, want int) {
 	l.t.Helper()
-	l.eventually(60*time.Second, func() error {
+	l.eventually(func() error {
 		answer := l.imap(user, password, "STATUS "+folder+" (MESSAGES)")
 		if !strings.Contains(answer, fmt.Sprintf("(MESSAGES %d)", want)) {
 			return fmt.Errorf("%s of %s: want %d messages, got %s", folder, user, want, answer)
@@ -347,7 +350,7 @@ func (l *life) survivesAKill() {
 // waitReplaced waits until another process is the daemon and says that it is ready.
 func (l *life) waitReplaced(old string) {
 	l.t.Helper()
-	l.eventually(30*time.Second, func() error {
+	l.eventually(func() error {
 		now, state := l.property("MainPID"), l.property("ActiveState")
 		if now == old || now == "0" || state != "active" {
 			return fmt.Errorf("process %s is %s, it was %s", now, state, old)

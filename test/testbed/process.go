@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	readyWithin = 15 * time.Second
+	readyWithin = time.Minute
 	goneWithin  = 5 * time.Second
 	pollEvery   = 5 * time.Millisecond
 )
