@@ -37,7 +37,7 @@ func TestVerifyWaitsForARunningPassAndSaysSo(t *testing.T) {
 	d.addAccount(t, d.addDomain(t, source, account.Open), anna, account.Following)
 	d.work(t)
 	pass := <-taken
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	told := make(chan control.Pass, 100)
 	ended := make(chan error, 1)

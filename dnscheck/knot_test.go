@@ -89,7 +89,7 @@ func (d *realDNS) set(server *testbed.Knot, records string) {
 }
 
 func (d *realDNS) check() dnscheck.Report {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return d.checker.Check(ctx, dnscheck.Question{Domain: "example.test", Expect: dnscheck.Expect{
 		MXHosts: []string{"mx.example.test"}, OutgoingAddresses: []netip.Addr{netip.MustParseAddr("198.51.100.25")}}})

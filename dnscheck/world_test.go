@@ -242,7 +242,7 @@ func (w *world) check(o Options, q Question) Report {
 	if err != nil {
 		w.t.Fatalf("making checker: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r := checker.Check(ctx, q)
 	if os.Getenv("SHOW") != "" {

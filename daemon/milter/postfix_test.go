@@ -126,7 +126,7 @@ func (s *site) unclaimed(t *testing.T, address account.Address) []milter.Deliver
 // inbox returns the fingerprints of what an account has received, as the mirror would compute them.
 func (s *site) inbox(t *testing.T, address, password string) map[letter.Fingerprint]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.postfix.QueueEmpty(ctx); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func startMX(t *testing.T, o PostfixOptions) (*Dovecot, *Postfix) {
 
 func waitDelivered(t *testing.T, postfix *Postfix) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := postfix.QueueEmpty(ctx); err != nil {
 		t.Fatal(err)
