@@ -8,7 +8,7 @@ VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || ec
 LDFLAGS         = -s -w -X main.version=$(VERSION)
 UNITS           = ./cmd/... ./authhook/... ./daemon/... ./dnscheck/... ./test/imports/... ./test/model/... ./test/crash/... ./test/provider/... ./test/line ./test/bench ./systemd/... ./packaging/...
 FUZZ_TIME      ?= 20s
-CRASH_THIN     ?= 9
+CRASH_THIN     ?= 16
 FAULT_REPEATS  ?= 10
 RUNS           ?= 3
 # What is run again on Dovecot 2.4: everything that speaks to it.
