@@ -289,7 +289,10 @@ func (c *Client) Move(folder string, uids ...uint32) error {
 	return err
 }
 
-// Content returns the bytes of one message in the open folder.
+// ErrNoMessage is that the open folder does not have a message.
+var ErrNoMessage = errors.New("the server has none")
+
+// Content returns the bytes of one message in the open folder, or ErrNoMessage.
 func (c *Client) Content(uid uint32) ([]byte, error) {
 	lines, err := c.Command("UID FETCH %d (BODY.PEEK[])", uid)
 	if err != nil {
@@ -300,7 +303,7 @@ func (c *Client) Content(uid uint32) ([]byte, error) {
 			return line.literals[0], nil
 		}
 	}
-	return nil, fmt.Errorf("reading message %d: the server has none", uid)
+	return nil, fmt.Errorf("reading message %d: %w", uid, ErrNoMessage)
 }
 
 func uidSet(uids []uint32) string {
