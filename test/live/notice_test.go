@@ -132,7 +132,7 @@ func TestAnOwnerReadsANoticeUntilEverythingIsHere(t *testing.T) {
 		select {
 		case <-replaced:
 		case err := <-over:
-			t.Errorf("the mail program that waited for something new saw nothing replaced: %v", err)
+			t.Fatalf("the mail program that waited for something new saw nothing replaced: %v", err)
 		}
 		if !b.waits(anna) {
 			t.Error("the account was opened before everything was here")
